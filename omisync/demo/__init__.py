@@ -1,0 +1,1 @@
+"""The main job with nothing installed: own Postgres, simulator, daemon and a sample shop."""
