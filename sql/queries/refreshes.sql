@@ -1,0 +1,70 @@
+-- Fetches that are wanted: one row an order, whoever asked.
+
+-- name: request(omisell_order_numbers, order_numbers, wanted_times, source, priority)
+-- Asks for fetches, many at once.
+INSERT INTO omisync.refreshes AS f (omisell_order_number, order_number, source, priority, wanted_at)
+SELECT r.omisell_order_number, r.order_number, :source::text, :priority::smallint, to_timestamp(r.wanted_time)
+FROM unnest(:omisell_order_numbers::text[], :order_numbers::text[], :wanted_times::bigint[])
+    AS r (omisell_order_number, order_number, wanted_time)
+ORDER BY r.omisell_order_number
+ON CONFLICT (omisell_order_number) DO UPDATE SET
+    order_number = coalesce(excluded.order_number, f.order_number),
+    priority = least(f.priority, excluded.priority),
+    wanted_at = greatest(f.wanted_at, excluded.wanted_at),
+    generation = f.generation + 1,
+    available_at = least(f.available_at, now())
+RETURNING omisell_order_number;
+
+-- name: claim(most, lease_token, lease_seconds)
+-- Takes the fetches that are due, the most urgent and oldest first. An order whose add is being sent this moment is left
+-- until that call has ended: its answer comes first.
+WITH due AS (
+    SELECT f.omisell_order_number FROM omisync.refreshes AS f
+    WHERE f.lease_token IS NULL AND f.available_at <= now()
+      AND NOT EXISTS (SELECT FROM omisync.outbox AS o WHERE o.order_number = f.order_number AND o.state = 'sending' AND o.kind = 'order.add')
+    ORDER BY f.priority, f.available_at LIMIT :most FOR UPDATE OF f SKIP LOCKED
+), left_behind AS (
+    SELECT f.omisell_order_number FROM omisync.refreshes AS f
+    WHERE f.lease_token IS NOT NULL AND f.lease_until < now() LIMIT :most FOR UPDATE OF f SKIP LOCKED
+), taken AS (
+    SELECT * FROM left_behind UNION ALL SELECT * FROM due LIMIT :most
+)
+UPDATE omisync.refreshes AS f
+SET lease_token = :lease_token::uuid, lease_until = now() + make_interval(secs => :lease_seconds::float8)
+FROM taken AS t WHERE f.omisell_order_number = t.omisell_order_number
+RETURNING f.omisell_order_number, f.order_number, f.source, f.generation, f.attempts,
+    extract(epoch FROM f.wanted_at)::bigint AS wanted_time, now() AS fetched_at,
+    extract(epoch FROM now() - f.requested_at)::float8 AS waited;
+
+-- name: renew(lease_tokens, lease_seconds)
+-- Keeps the leases of fetches still in flight.
+UPDATE omisync.refreshes SET lease_until = now() + make_interval(secs => :lease_seconds::float8)
+WHERE lease_token = ANY(:lease_tokens::uuid[])
+RETURNING omisell_order_number;
+
+-- name: release(omisell_order_numbers, lease_tokens, delays, spent, errors)
+-- Gives fetches back, to be tried again after their delays.
+UPDATE omisync.refreshes AS f
+SET lease_token = NULL, lease_until = NULL, attempts = f.attempts + r.spent, error = r.error,
+    available_at = now() + make_interval(secs => r.delay)
+FROM unnest(:omisell_order_numbers::text[], :lease_tokens::uuid[], :delays::float8[], :spent::integer[], :errors::text[])
+    AS r (omisell_order_number, lease_token, delay, spent, error)
+WHERE f.omisell_order_number = r.omisell_order_number AND f.lease_token = r.lease_token
+RETURNING f.omisell_order_number;
+
+-- name: drop(omisell_order_numbers, lease_tokens, inbox_state)
+-- Ends fetches that bring nothing (an order that Omisell does not know, another shop's), and the pushes that asked.
+WITH gone AS (
+    DELETE FROM omisync.refreshes AS f
+    USING unnest(:omisell_order_numbers::text[], :lease_tokens::uuid[]) AS r (omisell_order_number, lease_token)
+    WHERE f.omisell_order_number = r.omisell_order_number AND f.lease_token = r.lease_token
+    RETURNING f.omisell_order_number
+), marked AS (
+    UPDATE omisync.inbox AS i SET state = :inbox_state::text, handled_at = now()
+    FROM gone WHERE i.omisell_order_number = gone.omisell_order_number AND i.state = 'waiting'
+)
+SELECT omisell_order_number FROM gone;
+
+-- name: next_due()
+-- When the next fetch will be due, in seconds from now; NULL when none waits.
+SELECT extract(epoch FROM min(available_at) - now())::float8 AS seconds FROM omisync.refreshes WHERE lease_token IS NULL;
