@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -74,7 +74,7 @@ def read_gauges(exposition: str) -> Gauges:
     )
 
 
-def table(snapshot: Snapshot, happened: "deque[str] | tuple[str, ...]" = ()) -> RenderableType:
+def table(snapshot: Snapshot, happened: Iterable[str] = ()) -> RenderableType:
     """Draw one moment."""
     counts, omisell, gauges = snapshot.counts, snapshot.omisell, snapshot.gauges
     goal = "" if snapshot.goal is None else f" of {snapshot.goal}"
@@ -94,7 +94,7 @@ def table(snapshot: Snapshot, happened: "deque[str] | tuple[str, ...]" = ()) -> 
         + "\n".join(
             f"{status} {name} {number}" for status, (name, number) in sorted(counts.orders.items())
         ),
-        f"sent {omisell.pushes_sent}\naccepted {omisell.pushes_accepted}\nlost on the way {omisell.pushes_withheld}",
+        f"sent {omisell.pushes_sent}\naccepted {omisell.pushes_accepted}\nlost {omisell.pushes_withheld}",
         f"calls {omisell.calls}\nthrottled {omisell.throttled}\nbucket {_share(gauges.budget)}\n"
         f"oldest unsent {_seconds(gauges.outbox_lag)}\noldest unread {_seconds(gauges.refresh_lag)}",
     )
@@ -106,7 +106,8 @@ def line(snapshot: Snapshot) -> str:
     counts, omisell, gauges = snapshot.counts, snapshot.omisell, snapshot.gauges
     states = " ".join(f"{status}:{number}" for status, (_, number) in sorted(counts.orders.items()))
     return (
-        f"{snapshot.seconds:5.1f} s {snapshot.phase}: placed {counts.placed}, cancelled {counts.cancelled}, "
+        f"{snapshot.seconds:5.1f} s {snapshot.phase}: "
+        f"placed {counts.placed}, cancelled {counts.cancelled}, "
         f"pending {counts.outbox.get('pending', 0)}, at Omisell {omisell.orders} [{states}], "
         f"pushes {omisell.pushes_accepted}/{omisell.pushes_sent}, bucket {_share(gauges.budget)}, "
         f"lag {_seconds(gauges.outbox_lag)}"
@@ -171,7 +172,8 @@ class Screen:
             yield
         finally:
             task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
 
     async def update(self) -> None:
         """Look once."""

@@ -38,6 +38,8 @@ STOP_SECONDS = 30.0
 POLL_SECONDS = 0.01
 """How often the server's own state file is looked at."""
 PORT_TRIES = 20
+PORT_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
+"""The ports that the system gives to clients, first and last."""
 
 _SIGNALS: Mapping[StopMode, signal.Signals] = {
     "fast": signal.SIGINT,
@@ -81,7 +83,7 @@ def free_port() -> int:
     and connect to itself; then the server cannot come back. Ports below the range are safe from that.
     """
     try:
-        lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+        lowest = int(PORT_RANGE.read_text().split()[0])
     except (OSError, ValueError):
         lowest = 32768
     for _ in range(PORT_TRIES):
@@ -254,22 +256,29 @@ class EmbeddedPostgres:
             self._directory = directory
         if self._user is not None:
             os.chown(self._directory, self._user.pw_uid, self._user.pw_gid)
-            if not _open_to_others(binaries):
-                binaries = self._copy(binaries)
+            if not _open_to_others(binaries / "postgres"):
+                binaries = self._copy(binaries, self._user)
         self._binaries = binaries
         if not (self._directory / "data" / "PG_VERSION").exists():
             self._initialise(binaries, self._directory)
 
-    def _copy(self, binaries: Path) -> Path:
-        copy = self.directory / "install"
-        shutil.copytree(
-            binaries.parent,
-            copy,
-            symlinks=True,
-            ignore=shutil.ignore_patterns("include", "*.a"),
-            dirs_exist_ok=True,
-        )
-        return copy / binaries.name
+    def _copy(self, binaries: Path, user: pwd.struct_passwd) -> Path:
+        """Copy an installation to where the unprivileged user can reach it, and give it to that user."""
+        package = binaries.parent.parent
+        target = self.directory / "install" / package.name / binaries.parent.name
+        # The wheel's programs look for their libraries beside the package.
+        libraries = package.with_name(f"{package.name}.libs")
+        for source, copy in (
+            (binaries.parent, target),
+            (libraries, target.parent.with_name(libraries.name)),
+        ):
+            if source.is_dir():
+                ignored = shutil.ignore_patterns("include", "*.a")
+                shutil.copytree(source, copy, symlinks=True, ignore=ignored, dirs_exist_ok=True)
+        for folder, _, files in os.walk(self.directory / "install"):
+            for path in (folder, *(os.path.join(folder, name) for name in files)):  # noqa: PTH118 - thousands of them
+                os.chown(path, user.pw_uid, user.pw_gid, follow_symlinks=False)
+        return target / binaries.name
 
     @staticmethod
     def _unprivileged_user() -> pwd.struct_passwd:
