@@ -2,7 +2,7 @@
 
 -- The token of the one Omisell account of this schema.
 CREATE TABLE omisync.tokens (
-    only                 boolean PRIMARY KEY DEFAULT true CHECK (only),
+    single               boolean PRIMARY KEY DEFAULT true CHECK (single),
     token                text        NOT NULL,
     expired_time         bigint,
     refresh_token        text,

@@ -30,7 +30,7 @@ GRANT SELECT ON omisync.hook_calls, omisync.refreshes, omisync.leases, omisync.r
     omisync.findings, omisync.audit TO omisync_operator;
 GRANT SELECT (id, event, category, request_id, order_number, omisell_order_number, status_id, updated_time, shop_id,
     authorization_form, state, received_at, handled_at) ON omisync.inbox TO omisync_operator;
-GRANT SELECT (only, expired_time, obtained_at) ON omisync.tokens TO omisync_operator;
+GRANT SELECT (single, expired_time, obtained_at) ON omisync.tokens TO omisync_operator;
 GRANT UPDATE (state, outcome, attempts, available_at, error, finished_at, maybe_sent_at, settle_at) ON omisync.outbox TO omisync_operator;
 GRANT INSERT, UPDATE, DELETE ON omisync.pauses, omisync.refreshes TO omisync_operator;
 GRANT INSERT ON omisync.audit, omisync.order_events TO omisync_operator;

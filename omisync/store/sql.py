@@ -1,0 +1,67 @@
+"""Finds the `sql/` folder and reads named queries out of it."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiosql
+from aiosql.adapters.asyncpg import AsyncPGAdapter
+
+_SCHEMA = re.compile(r"\bomisync(?=\.[a-z_])|(?<=SCHEMA )omisync\b|(?<=EXISTS )omisync(?=;)")
+_IDENTIFIER = re.compile(r"[a-z_][a-z0-9_]{0,62}")
+
+
+def sql_folder() -> Path:
+    """The folder `sql/`: inside an installed wheel, or beside the package in a checkout."""
+    package = Path(__file__).parent.parent
+    shipped = package / "_share" / "sql"
+    return shipped if shipped.is_dir() else package.parent / "sql"
+
+
+def in_schema(text: str, schema: str) -> str:
+    """`text` with the configured schema in place of the `omisync.` it is written with.
+
+    Raises:
+        ValueError: `schema` is not a plain lower-case identifier.
+    """
+    if not _IDENTIFIER.fullmatch(schema):
+        raise ValueError(f"database.schema {schema!r} is not a plain lower-case name")
+    return _SCHEMA.sub(f'"{schema}"', text)
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One named statement, ready for asyncpg."""
+
+    name: str
+    text: str
+    parameters: tuple[str, ...]
+
+    def arguments(self, values: Mapping[str, object]) -> list[object]:
+        """The values in the order of the statement's $1, $2, …"""
+        return [values[name] for name in self.parameters]
+
+
+class Queries:
+    """Every statement of `sql/queries`, by `file.name`, for one schema."""
+
+    def __init__(self, schema: str) -> None:
+        self._queries: dict[str, Query] = {}
+        for file in sorted((sql_folder() / "queries").glob("*.sql")):
+            self._read(file, schema)
+
+    def _read(self, file: Path, schema: str) -> None:
+        adapter = AsyncPGAdapter()
+        loaded = aiosql.from_str(in_schema(file.read_text("utf-8"), schema), lambda: adapter)
+        for name in loaded.available_queries:
+            if name.endswith("_cursor"):
+                continue  # aiosql's twin of every select
+            text = getattr(loaded, name).sql
+            self._queries[f"{file.stem}.{name}"] = Query(name, text, tuple(adapter.var_sorted[name]))
+
+    def __getitem__(self, name: str) -> Query:
+        return self._queries[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._queries)
