@@ -24,6 +24,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
+from omisync.demo.errors import DemoError
 from omisync.demo.guarded import Guarded
 
 StopMode = Literal["fast", "immediate", "kill"]
@@ -51,7 +52,7 @@ _INSTALLATIONS = ("pginstall18", "pginstall")
 _UNPRIVILEGED = ("nobody", "postgres", "daemon")
 
 
-class PostgresError(Exception):
+class PostgresError(DemoError):
     """The embedded server could not be found, initialised or started; the message says what to do."""
 
 

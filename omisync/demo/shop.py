@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self
@@ -56,6 +56,28 @@ class Counts:
     orders: Mapping[int, tuple[str, int]] = field(default_factory=dict)
 
 
+def _statements() -> Any:
+    return aiosql.from_path(Path(__file__).with_name("shop.sql"), "asyncpg")
+
+
+@contextlib.asynccontextmanager
+async def _connected(dsn: str) -> AsyncIterator[Any]:
+    connection = await asyncpg.connect(dsn, timeout=STATEMENT_SECONDS, command_timeout=STATEMENT_SECONDS)
+    try:
+        yield connection
+    finally:
+        await connection.close(timeout=STATEMENT_SECONDS)
+
+
+async def create_login(admin_dsn: str, login: str, password: str, *, role: str) -> None:
+    """Create a database user that has one role and nothing else."""
+    sql = _statements()
+    async with _connected(admin_dsn) as connection:
+        await connection.execute(
+            await sql.create_login(connection, login=login, password=password, role=role)
+        )
+
+
 class Shop:
     """A merchant's application: what its checkout and its back office do in the database.
 
@@ -66,22 +88,15 @@ class Shop:
     def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", dsn: str) -> None:
         self._pool = pool
         self._dsn = dsn
-        self._sql: Any = aiosql.from_path(Path(__file__).with_name("shop.sql"), "asyncpg")
+        self._sql = _statements()
 
     @classmethod
     async def install(cls, admin_dsn: str, password: str) -> None:
         """Create the shop's user and its tables; once, after `omisync migrate` has made the roles."""
-        sql: Any = aiosql.from_path(Path(__file__).with_name("shop.sql"), "asyncpg")
-        connection = await asyncpg.connect(
-            admin_dsn, timeout=STATEMENT_SECONDS, command_timeout=STATEMENT_SECONDS
-        )
-        try:
-            await connection.execute(
-                await sql.create_login(connection, login=LOGIN, password=password, role="omisync_app")
-            )
+        await create_login(admin_dsn, LOGIN, password, role="omisync_app")
+        sql = _statements()
+        async with _connected(admin_dsn) as connection:
             await sql.create_tables(connection)
-        finally:
-            await connection.close(timeout=STATEMENT_SECONDS)
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -175,7 +190,7 @@ class Shop:
         """What the shop committed beside what omisync says of it; one row an order number."""
         return [dict(row) for row in await self._read(self._sql.ledgers)]
 
-    async def changes(self) -> AsyncIterator[Sequence[Change]]:
+    async def changes(self) -> AsyncGenerator[Sequence[Change], None]:
         """Read states back for ever: at every notification, and now and then without one."""
         told = asyncio.Event()
         listener: Any = None
