@@ -39,7 +39,7 @@ class Query:
     parameters: tuple[str, ...]
 
     def arguments(self, values: Mapping[str, object]) -> list[object]:
-        """The values in the order of the statement's $1, $2, …"""
+        """The values in the order of the statement's numbered parameters."""
         return [values[name] for name in self.parameters]
 
 
@@ -52,7 +52,7 @@ class Queries:
             self._read(file, schema)
 
     def _read(self, file: Path, schema: str) -> None:
-        adapter = AsyncPGAdapter()
+        adapter = AsyncPGAdapter()  # type: ignore[no-untyped-call] # aiosql's adapters carry no types
         loaded = aiosql.from_str(in_schema(file.read_text("utf-8"), schema), lambda: adapter)
         for name in loaded.available_queries:
             if name.endswith("_cursor"):

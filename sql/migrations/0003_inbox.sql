@@ -43,3 +43,9 @@ CREATE TABLE omisync.refreshes (
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 2000);
 CREATE INDEX refreshes_due ON omisync.refreshes (priority, available_at) WHERE lease_token IS NULL;
 CREATE INDEX refreshes_leased ON omisync.refreshes (omisell_order_number) WHERE lease_token IS NOT NULL;
+
+-- Orders of the account's other shops that a list has shown: so that no sweep asks for them again.
+CREATE TABLE omisync.other_shops_orders (
+    omisell_order_number text PRIMARY KEY,
+    seen_at              timestamptz NOT NULL DEFAULT now()
+);

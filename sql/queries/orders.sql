@@ -139,7 +139,8 @@ FROM unnest(:omisell_order_numbers::text[], :order_numbers::text[], :status_ids:
     AS r (omisell_order_number, order_number, status_id, updated_time)
 LEFT JOIN omisync.orders AS k ON k.omisell_order_number = r.omisell_order_number
 LEFT JOIN omisync.refreshes AS f ON f.omisell_order_number = r.omisell_order_number
-WHERE (k.omisell_order_number IS NULL
+WHERE NOT EXISTS (SELECT FROM omisync.other_shops_orders AS s WHERE s.omisell_order_number = r.omisell_order_number)
+  AND (k.omisell_order_number IS NULL
        OR k.omisell_updated_at IS NULL
        OR k.omisell_updated_at < to_timestamp(r.updated_time)
        OR (k.status_id IS DISTINCT FROM r.status_id AND k.omisell_updated_at <= to_timestamp(r.updated_time)));

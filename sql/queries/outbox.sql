@@ -143,13 +143,6 @@ WITH r AS (
 )
 SELECT e.id, t.id AS event_id FROM ended AS e LEFT JOIN told AS t ON t.order_number = e.order_number AND e.event IS NOT NULL;
 
--- name: next_due()
--- When the next row will be due, in seconds from now; NULL when nothing waits. Rows of paused kinds do not count.
-SELECT extract(epoch FROM min(o.available_at) - now())::float8 AS seconds
-FROM (SELECT kind FROM (VALUES ('order.add'), ('order.cancel')) AS v (kind)
-      WHERE NOT EXISTS (SELECT FROM omisync.pauses AS p WHERE p.kind = v.kind)) AS w
-CROSS JOIN LATERAL (
-    SELECT available_at FROM omisync.outbox WHERE state = 'pending' AND outbox.kind = w.kind ORDER BY available_at LIMIT 1) AS o;
 
 -- name: purge(keep_seconds, most)
 -- Removes finished rows that are old enough, oldest first, a small batch at a time.

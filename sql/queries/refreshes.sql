@@ -59,12 +59,12 @@ WITH gone AS (
     USING unnest(:omisell_order_numbers::text[], :lease_tokens::uuid[]) AS r (omisell_order_number, lease_token)
     WHERE f.omisell_order_number = r.omisell_order_number AND f.lease_token = r.lease_token
     RETURNING f.omisell_order_number
+), remembered AS (
+    INSERT INTO omisync.other_shops_orders (omisell_order_number)
+    SELECT omisell_order_number FROM gone WHERE :inbox_state::text = 'ignored'
+    ON CONFLICT DO NOTHING
 ), marked AS (
     UPDATE omisync.inbox AS i SET state = :inbox_state::text, handled_at = now()
     FROM gone WHERE i.omisell_order_number = gone.omisell_order_number AND i.state = 'waiting'
 )
 SELECT omisell_order_number FROM gone;
-
--- name: next_due()
--- When the next fetch will be due, in seconds from now; NULL when none waits.
-SELECT extract(epoch FROM min(available_at) - now())::float8 AS seconds FROM omisync.refreshes WHERE lease_token IS NULL;

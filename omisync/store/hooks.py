@@ -1,0 +1,82 @@
+"""hooks.on_change: the merchant's own SQL function, called once for each event, never able to undo an order's state."""
+
+import re
+from collections.abc import Sequence
+
+import asyncpg
+
+from omisync.store.database import Connection, Database
+
+FIRST_RETRY = 1.0  # seconds
+LAST_RETRY = 60.0  # seconds between two tries, at the most
+LOCK_TIMEOUT_MS = (
+    500  # below Postgres's deadlock_timeout of 1 s: in a deadlock with the shop it is the hook that yields
+)
+_NAME = re.compile(r'(?:(?:[a-z_][a-z0-9_$]*|"[^"]+")\.)?(?:[a-z_][a-z0-9_$]*|"[^"]+")')
+
+
+class Hooks:
+    """Calls the hook inside the transaction that wrote an event; what fails is kept and tried again.
+
+    Args:
+        database: for the retries, which run in transactions of their own.
+        function: `hooks.on_change`, a function taking `jsonb`; None calls nothing.
+        timeout: seconds for one call, `hooks.timeout`.
+
+    Raises:
+        ValueError: `function` is not a function's name.
+    """
+
+    def __init__(self, database: Database, function: str | None = None, timeout: float = 5.0) -> None:
+        if function is not None and not _NAME.fullmatch(function):
+            raise ValueError(f"hooks.on_change {function!r} is not the name of a function, as shop.order_changed")
+        self._database = database
+        self._call = None if function is None else f"SELECT {function}($1::text::jsonb)"
+        self._timeout = timeout
+
+    @property
+    def group(self) -> int:
+        """How many orders one transaction may change: with a hook, one, so that a slow call holds no other order."""
+        return 500 if self._call is None else 1
+
+    async def call(self, connection: Connection, event_ids: Sequence[int]) -> None:
+        """Calls the hook for new events, in the transaction that wrote them."""
+        if self._call is None or not event_ids:
+            return
+        behind = {row["id"] for row in await connection.rows("hooks.behind", event_ids=list(event_ids))}
+        for event_id in sorted(event_ids):
+            if event_id in behind:
+                await connection.value("hooks.postpone", event_id=event_id, seconds=0.0, error=None)
+            else:
+                await self._try(connection, event_id, attempts=0)
+
+    async def retry_due(self, most: int = 50) -> int:
+        """Calls again what failed and is due, in order per order; returns how many calls went well."""
+        if self._call is None:
+            return 0
+        async with self._database.transaction() as connection:
+            due = await connection.rows("hooks.due", most=most)
+            well = 0
+            for row in due:
+                if await self._try(connection, row["event_id"], attempts=row["attempts"]):
+                    await connection.value("hooks.done", event_id=row["event_id"])
+                    well += 1
+        return well
+
+    async def _try(self, connection: Connection, event_id: int, attempts: int) -> bool:
+        event = await connection.value("hooks.event", event_id=event_id)
+        try:
+            async with connection.raw.transaction():
+                await connection.raw.execute(
+                    f"SET LOCAL statement_timeout = {int(self._timeout * 1000)}; SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}"
+                )
+                await connection.raw.execute(self._call, event)
+                await connection.raw.execute("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0")
+        except asyncpg.PostgresConnectionError:
+            raise
+        except asyncpg.PostgresError as error:
+            delay = min(LAST_RETRY, FIRST_RETRY * 2.0**attempts)
+            why = f"{error.sqlstate}: {type(error).__name__}"  # the hook's own words may carry personal data
+            await connection.value("hooks.postpone", event_id=event_id, seconds=delay, error=why)
+            return False
+        return True

@@ -1,0 +1,43 @@
+"""The sweeps' diary."""
+
+from typing import Literal
+
+from omisync.store.database import Database
+
+SweepKind = Literal["incremental", "full", "manual"]
+DIARY_RETENTION = 30 * 86_400.0  # seconds
+
+
+class Sweeps:
+    """When which sweep ran and what it found.
+
+    Times are Omisell's clock, Unix seconds. All methods raise `StoreError`.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def begin(self, kind: SweepKind, window_from: int, window_to: int) -> int:
+        """Notes that a sweep starts; returns its id."""
+        number: int = await self._database.value(
+            "sweeps.begin", kind=kind, window_from=window_from, window_to=window_to
+        )
+        return number
+
+    async def end(self, sweep: int, *, pages: int, seen: int, repaired: int, error: str | None = None) -> None:
+        """Notes how a sweep ended."""
+        await self._database.value("sweeps.end", id=sweep, pages=pages, seen=seen, repaired=repaired, error=error)
+
+    async def cursor(self) -> int | None:
+        """Up to where the list has been compared without a gap; None before the first good sweep."""
+        until: int | None = await self._database.value("sweeps.cursor")
+        return until
+
+    async def last_full(self) -> float | None:
+        """Seconds since the daily sweep last ended well."""
+        seconds: float | None = await self._database.value("sweeps.last_full")
+        return seconds
+
+    async def purge(self, most: int) -> int:
+        """Removes up to `most` entries older than `DIARY_RETENTION`."""
+        return len(await self._database.rows("sweeps.purge", keep_seconds=DIARY_RETENTION, most=most))
