@@ -68,7 +68,8 @@ class Hooks:
         try:
             async with connection.raw.transaction():
                 await connection.raw.execute(
-                    f"SET LOCAL statement_timeout = {int(self._timeout * 1000)}; SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}"
+                    f"SET LOCAL statement_timeout = {int(self._timeout * 1000)};"
+                    f" SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}"
                 )
                 await connection.raw.execute(self._call, event)
                 await connection.raw.execute("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0")

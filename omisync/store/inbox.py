@@ -31,8 +31,8 @@ class Delivery:
     def dedup_key(self) -> uuid.UUID:
         """The same for a repeat of this push.
 
-        The guide offers `request_id` or (`omisell_order_number`, `status_id`, `updated_time`). Both together: should one
-        request_id ever name two changes, none is lost. Without either, the body itself is the key.
+        The guide offers `request_id` or (`omisell_order_number`, `status_id`, `updated_time`). Both together: should
+        one request_id ever name two changes, none is lost. Without either, the body itself is the key.
         """
         told = (self.omisell_order_number, self.status_id, self.updated_time)
         if self.request_id is None and None in told:

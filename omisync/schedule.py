@@ -1,0 +1,156 @@
+"""What runs by the clock: token refresh, sweeps, retention; on the leader only, each with a time-out of its own."""
+
+import asyncio
+import datetime as dt
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.cron import CronTrigger
+from apscheduler.triggers.interval import IntervalTrigger
+
+from omisync.omisell import OmisellError, Tokens
+from omisync.store import Inbox, Outbox, StoreError, Sweeps
+from omisync.sync.listing import Incomplete
+from omisync.sync.sweeper import Sweeper
+
+TOKEN_EVERY = 60.0  # seconds between looks at the token's end
+TOKEN_MARGIN = 3600.0  # seconds before its end at which a token is refreshed: hours of retries before it matters
+TOKEN_TIMEOUT = 150.0
+SWEEP_TIMEOUT = 1800.0
+FULL_TIMEOUT = 4 * 3600.0
+RETENTION_EVERY = 3600.0
+RETENTION_TIMEOUT = 600.0
+RETENTION_BATCH = 1000  # rows a statement: short locks, little WAL at once
+RETENTION_PAUSE = 0.2  # seconds between batches, for the shop's own work
+FULL_OVERDUE = 26 * 3600.0  # seconds without a daily sweep (the machine was off at its hour) after which it runs at once
+FIRST_SWEEP = 2.0  # seconds after the start
+
+
+class JobCounters(Protocol):
+    """Where it is told that a job went well."""
+
+    def job_succeeded(self, job: str) -> None:
+        """The job has just ended well."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Timetable:
+    """When things run. Times in seconds; `full_at` by the machine's local time."""
+
+    sweep_interval: float
+    full_at: dt.time
+    outbox_retention: float
+
+
+class Schedule:
+    """The daemon's timetable, kept by APScheduler.
+
+    APScheduler's defaults drop a job that is a second late; here every job runs late rather than not at all, once, and
+    never twice at a time.
+    """
+
+    def __init__(
+        self,
+        timetable: Timetable,
+        *,
+        leads: Callable[[], bool],
+        tokens: Tokens,
+        sweeper: Sweeper,
+        sweeps: Sweeps,
+        outbox: Outbox,
+        inbox: Inbox,
+        counters: JobCounters,
+    ) -> None:
+        self._timetable = timetable
+        self._leads = leads
+        self._tokens = tokens
+        self._sweeper = sweeper
+        self._sweeps = sweeps
+        self._outbox = outbox
+        self._inbox = inbox
+        self._counters = counters
+        self._scheduler = AsyncIOScheduler(
+            job_defaults={"coalesce": True, "misfire_grace_time": None, "max_instances": 1}
+        )
+        self._running: set[asyncio.Task[None]] = set()
+        self._log = structlog.get_logger("schedule")
+
+    def start(self) -> None:
+        """Puts every job on the timetable."""
+        soon = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=FIRST_SWEEP)
+        full_at = self._timetable.full_at
+        self._add("token", self._token, TOKEN_TIMEOUT, IntervalTrigger(seconds=TOKEN_EVERY))
+        self._add("sweep", self._sweep, SWEEP_TIMEOUT, IntervalTrigger(seconds=self._timetable.sweep_interval), soon)
+        self._add("full", self._full, FULL_TIMEOUT, CronTrigger(hour=full_at.hour, minute=full_at.minute))
+        self._add("full overdue", self._full_if_overdue, FULL_TIMEOUT, IntervalTrigger(hours=1), soon)
+        self._add("retention", self._retention, RETENTION_TIMEOUT, IntervalTrigger(seconds=RETENTION_EVERY))
+        self._scheduler.start()
+
+    async def stop(self) -> None:
+        """Takes everything off the timetable and ends what runs: a sweep is begun anew by the next leader."""
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
+        running = list(self._running)
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+    def _add(
+        self,
+        name: str,
+        job: Callable[[], Awaitable[object]],
+        timeout: float,
+        trigger: IntervalTrigger | CronTrigger,
+        first: dt.datetime | None = None,
+    ) -> None:
+        options = {} if first is None else {"next_run_time": first}
+        self._scheduler.add_job(self._guarded, trigger, args=(name, job, timeout), id=name, **options)
+
+    async def _guarded(self, name: str, job: Callable[[], Awaitable[object]], timeout: float) -> None:
+        if not self._leads():
+            return
+        task = asyncio.ensure_future(self._run(name, job, timeout))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        await asyncio.wait({task})
+
+    async def _run(self, name: str, job: Callable[[], Awaitable[object]], timeout: float) -> None:
+        try:
+            async with asyncio.timeout(timeout):
+                await job()
+        except TimeoutError:
+            self._log.error("a scheduled job took too long and was ended", job=name, timeout=timeout)
+        except (StoreError, OmisellError, Incomplete) as error:
+            self._log.warning("a scheduled job did not succeed; it runs again at its next time", job=name, error=str(error))
+        except Exception:
+            self._log.exception("a scheduled job failed", job=name)
+        else:
+            self._counters.job_succeeded(name)
+
+    async def _token(self) -> None:
+        if await self._tokens.refresh_if_due(TOKEN_MARGIN):
+            self._log.info("token refreshed")
+
+    async def _sweep(self) -> None:
+        await self._sweeper.incremental()
+
+    async def _full(self) -> None:
+        await self._sweeper.full()
+
+    async def _full_if_overdue(self) -> None:
+        age = await self._sweeps.last_full()
+        if age is None or age > FULL_OVERDUE:
+            await self._sweeper.full()
+
+    async def _retention(self) -> None:
+        for purge in (
+            lambda: self._outbox.purge(self._timetable.outbox_retention, RETENTION_BATCH),
+            lambda: self._inbox.purge(RETENTION_BATCH),
+            lambda: self._sweeps.purge(RETENTION_BATCH),
+        ):
+            while await purge() == RETENTION_BATCH:
+                await asyncio.sleep(RETENTION_PAUSE)

@@ -1,0 +1,65 @@
+"""What the kernel needs of the world outside: narrow, so that a test can stand in for it."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from omisync.omisell import AddedOrder, CallClass, OrderDetail, OrderPage
+
+
+class OmisellApi(Protocol):
+    """Omisell, as far as the kernel speaks to it; the errors are those of `omisync.omisell.errors`."""
+
+    async def add_order(self, body: str, *, on_send: Callable[[], None] | None = None) -> AddedOrder:
+        """Adds an order."""
+        ...
+
+    async def cancel_order(
+        self, omisell_order_number: str, reason: str | None, *, on_send: Callable[[], None] | None = None
+    ) -> None:
+        """Cancels an order."""
+        ...
+
+    async def order_detail(self, omisell_order_number: str, *, cls: CallClass = ...) -> OrderDetail:
+        """Fetches an order."""
+        ...
+
+    async def order_page(
+        self,
+        *,
+        page: int = 1,
+        updated_from: int | None,
+        updated_to: int | None,
+        shop_id: int | None,
+        order_number: str | None = None,
+        cls: CallClass = ...,
+    ) -> OrderPage:
+        """Reads a page of the order list."""
+        ...
+
+    async def ping(self) -> None:
+        """One cheap read, to learn whether Omisell answers at all."""
+        ...
+
+    def server_time(self) -> float:
+        """Omisell's clock, Unix seconds."""
+        ...
+
+
+class BudgetView(Protocol):
+    """The budget, as far as the kernel asks before it takes work on."""
+
+    async def wait_available(self, cls: CallClass) -> int:
+        """Waits until a call of the class could start; how many could."""
+        ...
+
+
+class Counters(Protocol):
+    """What the kernel counts."""
+
+    def outbox_done(self, kind: str, outcome: str) -> None:
+        """An outbox row has ended well."""
+        ...
+
+    def sweep_repair(self, kind: str) -> None:
+        """A sweep has found a difference and asked for its repair."""
+        ...

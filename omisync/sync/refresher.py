@@ -1,0 +1,210 @@
+"""Turns pushes into fetches and fetches into the shop's tables: one fetch for all that waits on an order."""
+
+import asyncio
+import time
+
+import structlog
+
+from omisync.omisell import (
+    AuthenticationFailed,
+    CallClass,
+    NotFound,
+    OmisellError,
+    OrderDetail,
+    Throttled,
+    Unavailable,
+)
+from omisync.store import Applied, Fetch, Inbox, Orders, StoreError
+from omisync.store.outbox import LEASE_SECONDS
+from omisync.sync.backoff import Backoff
+from omisync.sync.breaker import Breaker
+from omisync.sync.flight import RENEW_EVERY, Flight
+from omisync.sync.loop import Wake, forever, unless_set
+from omisync.sync.ports import BudgetView, OmisellApi
+from omisync.sync.snapshot import snapshot_of
+
+ROUTE_AT_ONCE = 1000  # pushes judged in one statement
+BEHIND = Backoff(2.0, 60.0)  # while the detail is older than the push said [omisell-api 9.13]
+MOST_BEHIND = 8  # fetches of a detail that stays older than told; then a sweep's business
+FAILED = Backoff(2.0, 300.0)  # after a fetch that failed
+MOST_FAILED = 12  # failures that are the order's own before it is left to the sweeps
+UNKNOWN_ORDER = 5  # fetches of an order that Omisell says it does not know
+AUTH_RETRY = 15.0  # seconds
+
+
+class Refresher:
+    """Routes pushes, fetches details, applies them.
+
+    Args:
+        shop_id: the custom store; other shops' orders are left alone.
+        concurrency: fetches in flight.
+        interval: seconds between looks when nobody wakes it.
+    """
+
+    def __init__(
+        self,
+        inbox: Inbox,
+        orders: Orders,
+        omisell: OmisellApi,
+        breaker: Breaker,
+        budget: BudgetView,
+        *,
+        shop_id: int,
+        concurrency: int,
+        interval: float,
+    ) -> None:
+        self._inbox = inbox
+        self._orders = orders
+        self._omisell = omisell
+        self._breaker = breaker
+        self._budget = budget
+        self._shop_id = shop_id
+        self._places = concurrency
+        self._interval = interval
+        self._flight: Flight[str] = Flight(orders.renew)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._stopping = asyncio.Event()
+        self._pushed = Wake()
+        self._wanted = Wake()
+        self._log = structlog.get_logger("refresher")
+
+    def wake(self) -> None:
+        """A push was stored: look now."""
+        self._pushed.set()
+
+    def stop(self) -> None:
+        """Claims nothing more."""
+        self._stopping.set()
+        self._pushed.set()
+        self._wanted.set()
+
+    async def run(self, grace: float) -> None:
+        """Works until `stop`; then waits for fetches in flight at most `grace` seconds and gives leases back."""
+        renewal = asyncio.create_task(self._renew())
+        try:
+            async with asyncio.TaskGroup() as group:
+                for step, wake in ((self._route, self._pushed), (self._take, self._wanted)):
+                    group.create_task(
+                        forever("refresher", step, interval=self._interval, wake=wake, stopping=self._stopping)
+                    )
+        finally:
+            await self._land(grace)
+            renewal.cancel()
+
+    async def _route(self) -> bool:
+        routed = await self._inbox.route(self._shop_id, ROUTE_AT_ONCE)
+        if any(judged.verdict == "waiting" for judged in routed):
+            self._wanted.set()
+        return sum(judged.pushes for judged in routed) >= ROUTE_AT_ONCE
+
+    async def _take(self) -> bool:
+        free = self._places - len(self._tasks)
+        if free <= 0:
+            await unless_set(self._stopping, asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED))
+            return True
+        room = await unless_set(self._stopping, self._room())
+        if room is None:
+            return False
+        most = min(free, room)
+        asked_at = time.monotonic()
+        fetches = await self._orders.claim(most)
+        for fetch in fetches:
+            self._flight.take(fetch.omisell_order_number, fetch.lease_token, asked_at)
+            task = asyncio.create_task(self._work(fetch))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        return len(fetches) == most
+
+    async def _room(self) -> int:
+        await self._breaker.passable()
+        return await self._budget.wait_available(CallClass.REFRESH)
+
+    async def _work(self, fetch: Fetch) -> None:
+        log = self._log.bind(omisell_order_number=fetch.omisell_order_number, order_number=fetch.order_number)
+        try:
+            await self._refresh(fetch, log)
+        except asyncio.CancelledError:
+            await asyncio.shield(self._give_back(fetch, 0.0))
+            raise
+        except StoreError as error:
+            # the lease runs out by itself and the fetch is made again: reading twice harms nobody
+            log.warning("a detail could not be applied now", error=str(error))
+        except Exception:
+            log.exception("a detail could not be applied; trying again later")
+            await self._failed(fetch, "the detail could not be applied", log)
+        finally:
+            self._flight.drop(fetch.omisell_order_number)
+
+    async def _refresh(self, fetch: Fetch, log: structlog.stdlib.BoundLogger) -> None:
+        try:
+            detail = await self._omisell.order_detail(fetch.omisell_order_number, cls=CallClass.REFRESH)
+        except Throttled as error:
+            await self._give_back(fetch, error.retry_after)
+        except AuthenticationFailed:
+            await self._breaker.suspect()
+            await self._give_back(fetch, AUTH_RETRY)
+        except NotFound:
+            if fetch.attempts + 1 < UNKNOWN_ORDER:
+                await self._give_back(
+                    fetch, FAILED.delay(fetch.attempts), spent=1, error="Omisell does not know it (yet)"
+                )
+            else:
+                log.warning("a push names an order that Omisell does not know")
+                await self._orders.drop(fetch, "unhandled")
+        except OmisellError as error:
+            if isinstance(error, Unavailable) and await self._breaker.suspect():
+                await self._give_back(fetch, FAILED.delay(fetch.attempts))
+            else:
+                await self._failed(fetch, str(error), log)
+        else:
+            await self._apply(fetch, detail, log)
+
+    async def _apply(self, fetch: Fetch, detail: OrderDetail, log: structlog.stdlib.BoundLogger) -> None:
+        order_number = detail.order_number or fetch.order_number
+        if detail.shop_id is not None and detail.shop_id != self._shop_id:
+            await self._orders.drop(fetch, "ignored")
+        elif not order_number or detail.omisell_order_number not in {None, fetch.omisell_order_number}:
+            await self._failed(fetch, "Omisell's detail is that of another order, or names none", log)
+        else:
+            snapshot = snapshot_of(detail, fetch, order_number, _retry_delay(fetch, detail))
+            self._tell(await self._orders.apply(snapshot), detail, log.bind(order_number=order_number))
+
+    def _tell(self, applied: Applied, detail: OrderDetail, log: structlog.stdlib.BoundLogger) -> None:
+        if applied.event is not None:
+            log.info(f"order {applied.event}", status_id=detail.status_id)  # noqa: G004 - a closed set of event names
+        elif not applied.applied:
+            log.debug("an older detail was dropped")
+
+    async def _failed(self, fetch: Fetch, why: str, log: structlog.stdlib.BoundLogger) -> None:
+        if fetch.attempts + 1 >= MOST_FAILED:
+            log.error("an order's detail cannot be had; left to the next sweep", error=why)
+            await self._orders.drop(fetch, "unhandled")
+        else:
+            await self._give_back(fetch, FAILED.delay(fetch.attempts), spent=1, error=why)
+
+    async def _give_back(self, fetch: Fetch, delay: float, *, spent: int = 0, error: str | None = None) -> None:
+        await self._orders.release(fetch, delay, spent=spent, error=error)
+
+    async def _renew(self) -> None:
+        while True:
+            await asyncio.sleep(RENEW_EVERY)
+            try:
+                await self._flight.renew()
+            except StoreError as error:
+                self._log.warning("leases could not be renewed", error=str(error))
+
+    async def _land(self, grace: float) -> None:
+        if self._tasks:
+            _, late = await asyncio.wait(self._tasks, timeout=grace)
+            for task in late:
+                task.cancel()
+            if late:
+                await asyncio.wait(late, timeout=LEASE_SECONDS)
+
+
+def _retry_delay(fetch: Fetch, detail: OrderDetail) -> float | None:
+    """Seconds until the next fetch, if this detail is older than what the push told."""
+    behind = (
+        fetch.wanted_time is not None and detail.updated_time is not None and detail.updated_time < fetch.wanted_time
+    )
+    return BEHIND.delay(fetch.attempts) if behind and fetch.attempts < MOST_BEHIND else None

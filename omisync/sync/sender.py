@@ -1,0 +1,195 @@
+"""Takes rows out of the outbox as the budget allows, and brings each to an end that is written down."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from omisync.omisell import AuthenticationFailed, CallClass, OmisellError, Throttled, Unavailable
+from omisync.store import Claim, Ending, Kind, Outbox, Reached, StoreError
+from omisync.store.outbox import LEASE_SECONDS, OutboxId
+from omisync.sync.add import Adder
+from omisync.sync.breaker import Breaker
+from omisync.sync.cancel import Canceller
+from omisync.sync.flight import RENEW_EVERY, Flight, Held, LeaseLost
+from omisync.sync.listing import Incomplete
+from omisync.sync.loop import Wake, forever, unless_set
+from omisync.sync.ports import BudgetView, Counters
+
+AUTH_RETRY = 15.0  # seconds until rows are tried again when no token can be had
+MOVING_LIST_RETRY = 5.0  # seconds
+FINISH_RETRY = 0.5  # seconds between tries to write an ending down while the database is away
+
+
+class Sender:
+    """The outbox poller. Adds and cancels have places of their own, so that a cancel never waits for an add's answer.
+
+    Args:
+        concurrency: adds in flight; cancels get a quarter of that besides.
+        interval: seconds between looks at the outbox.
+    """
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        adder: Adder,
+        canceller: Canceller,
+        breaker: Breaker,
+        budget: BudgetView,
+        counters: Counters,
+        *,
+        concurrency: int,
+        interval: float,
+    ) -> None:
+        self._outbox = outbox
+        self._adder = adder
+        self._canceller = canceller
+        self._breaker = breaker
+        self._budget = budget
+        self._counters = counters
+        self._interval = interval
+        self._places: dict[Kind, int] = {"order.cancel": max(1, concurrency // 4), "order.add": concurrency}
+        self._flight: Flight[OutboxId] = Flight(outbox.renew)
+        self._tasks: dict[Kind, set[asyncio.Task[None]]] = {"order.cancel": set(), "order.add": set()}
+        self._stopping = asyncio.Event()
+        self._wakes: dict[Kind, Wake] = {"order.cancel": Wake(), "order.add": Wake()}
+        self._log = structlog.get_logger("sender")
+
+    def wake(self) -> None:
+        """There may be new rows: look now."""
+        for wake in self._wakes.values():
+            wake.set()
+
+    async def run(self, grace: float) -> None:
+        """Works until `stop`; then waits for calls in flight at most `grace` seconds and gives leases back."""
+        renewal = asyncio.create_task(self._renew())
+        try:
+            async with asyncio.TaskGroup() as group:
+                for kind, step in (("order.cancel", self._cancels), ("order.add", self._adds)):
+                    group.create_task(self._pump(kind, step))  # type: ignore[arg-type] # a Kind, spelled out
+        finally:
+            await self._land(grace)
+            renewal.cancel()
+
+    def stop(self) -> None:
+        """Claims nothing more."""
+        self._stopping.set()
+        self.wake()
+
+    async def _pump(self, kind: Kind, step: Callable[[], Awaitable[bool]]) -> None:
+        await forever("sender", step, interval=self._interval, wake=self._wakes[kind], stopping=self._stopping)
+
+    async def _cancels(self) -> bool:
+        annulled = await self._outbox.annul()
+        for _ in range(annulled):
+            self._counters.outbox_done("order.add", "annulled")
+            self._counters.outbox_done("order.cancel", "annulled")
+        return await self._take("order.cancel", CallClass.CANCEL) or annulled > 0
+
+    async def _adds(self) -> bool:
+        return await self._take("order.add", CallClass.ADD)
+
+    async def _take(self, kind: Kind, cls: CallClass) -> bool:
+        """Claims what there are places and budget for: what waits for budget waits in the outbox, not in flight."""
+        free = self._places[kind] - len(self._tasks[kind])
+        if free <= 0:
+            await self._a_place(kind)
+            return True
+        room = await unless_set(self._stopping, self._room(cls))
+        if room is None:
+            return False
+        most = min(free, room)
+        asked_at = time.monotonic()
+        claims = await self._outbox.claim(kind, most)
+        for claim in claims:
+            held = self._flight.take(claim.id, claim.lease_token, asked_at)
+            task = asyncio.create_task(self._work(claim, held))
+            self._tasks[kind].add(task)
+            task.add_done_callback(self._tasks[kind].discard)
+        return len(claims) == most
+
+    async def _a_place(self, kind: Kind) -> None:
+        await unless_set(self._stopping, asyncio.wait(self._tasks[kind], return_when=asyncio.FIRST_COMPLETED))
+
+    async def _room(self, cls: CallClass) -> int:
+        await self._breaker.passable()
+        return await self._budget.wait_available(cls)
+
+    async def _work(self, claim: Claim, held: Held) -> None:
+        log = self._log.bind(order_number=claim.order_number, outbox_id=claim.id, attempt=claim.attempts + 1)
+        try:
+            ending = await self._decide(claim, held, log)
+        except LeaseLost:
+            log.warning("the lease ran out before the request went; the row will be taken up again")
+            return
+        except asyncio.CancelledError:
+            # a stop spends no attempt; what was cut off in flight is uncertain
+            reached = Reached.MAYBE if held.sent or claim.uncertain else Reached.NO
+            await self._write(Ending(claim, "pending", error="cut off by a stop", reached=reached), held, log)
+            raise
+        else:
+            await self._write(ending, held, log)
+        finally:
+            self._flight.drop(claim.id)
+
+    async def _decide(self, claim: Claim, held: Held, log: structlog.stdlib.BoundLogger) -> Ending:
+        worker: Adder | Canceller = self._adder if claim.kind == "order.add" else self._canceller
+        unknown = Reached.MAYBE if claim.uncertain else Reached.NO
+        try:
+            return await worker.work(claim, held)
+        except Throttled as error:
+            return Ending(claim, "pending", error=str(error), delay=error.retry_after, reached=unknown)
+        except Incomplete as error:
+            return Ending(claim, "pending", error=str(error), delay=MOVING_LIST_RETRY, reached=unknown)
+        except AuthenticationFailed as error:
+            await self._breaker.suspect()
+            return Ending(claim, "pending", error=str(error), delay=AUTH_RETRY, reached=unknown)
+        except OmisellError as error:
+            outage = isinstance(error, Unavailable) and await self._breaker.suspect()
+            log.info("the call failed; it will be tried again", error=str(error), outage=outage)
+            return worker.after_failure(claim, error, outage=outage)
+
+    async def _write(self, ending: Ending, held: Held, log: structlog.stdlib.BoundLogger) -> None:
+        deadline = time.monotonic() + LEASE_SECONDS * 2
+        while True:
+            try:
+                ours = await asyncio.shield(self._outbox.finish(ending))
+                break
+            except StoreError as error:
+                # the ending may have been written all the same: the fence makes a second writing harmless
+                if time.monotonic() > deadline:
+                    log.warning("the ending could not be written; the row will be taken up again", error=str(error))
+                    return
+                await asyncio.sleep(FINISH_RETRY)
+        if ours:
+            self._tell(ending, log)
+        elif held.sent:
+            log.warning("the lease had gone; whoever has it looks at Omisell before sending")
+
+    def _tell(self, ending: Ending, log: structlog.stdlib.BoundLogger) -> None:
+        if ending.omisell_order_number is not None:
+            log = log.bind(omisell_order_number=ending.omisell_order_number)
+        if ending.outcome is not None:
+            self._counters.outbox_done(ending.claim.kind, ending.outcome)
+            log.info(f"{ending.claim.kind} {ending.outcome}")  # noqa: G004 - a closed set of event names
+        elif ending.state == "failed":
+            log.error(f"{ending.claim.kind} failed", error=ending.error)  # noqa: G004 - a closed set of event names
+
+    async def _renew(self) -> None:
+        while True:
+            await asyncio.sleep(RENEW_EVERY)
+            try:
+                await self._flight.renew()
+            except StoreError as error:
+                self._log.warning("leases could not be renewed", error=str(error))
+
+    async def _land(self, grace: float) -> None:
+        tasks = [*self._tasks["order.cancel"], *self._tasks["order.add"]]
+        if not tasks:
+            return
+        _, late = await asyncio.wait(tasks, timeout=grace)
+        for task in late:
+            task.cancel()
+        if late:
+            await asyncio.wait(late, timeout=LEASE_SECONDS)
