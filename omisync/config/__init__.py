@@ -1,0 +1,41 @@
+"""The configuration: read from TOML, the environment and secret files, and checked as a whole."""
+
+from omisync.config.errors import ConfigError
+from omisync.config.keys import variable_name
+from omisync.config.load import find_config, load_settings
+from omisync.config.settings import (
+    AdminSettings,
+    DaemonSettings,
+    DatabaseSettings,
+    HooksSettings,
+    LogSettings,
+    OmisellPaths,
+    OmisellSettings,
+    OutboxSettings,
+    ReconcileSettings,
+    Settings,
+    WebhookSettings,
+)
+from omisync.config.values import Listen, is_loopback, parse_duration, parse_size
+
+__all__ = [
+    "AdminSettings",
+    "ConfigError",
+    "DaemonSettings",
+    "DatabaseSettings",
+    "HooksSettings",
+    "Listen",
+    "LogSettings",
+    "OmisellPaths",
+    "OmisellSettings",
+    "OutboxSettings",
+    "ReconcileSettings",
+    "Settings",
+    "WebhookSettings",
+    "find_config",
+    "is_loopback",
+    "load_settings",
+    "parse_duration",
+    "parse_size",
+    "variable_name",
+]

@@ -1,0 +1,150 @@
+"""Logs: one event a line, JSON for the journal, readable on a terminal, personal data and secrets masked."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import Mapping
+from typing import Any, Literal, TextIO
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+MASK = "***"
+
+MASKED_KEYS = frozenset(
+    {
+        "access_token",
+        "address",
+        "admin_token",
+        "api_key",
+        "api_secret",
+        "authorization",
+        "body",
+        "company",
+        "credentials",
+        "customer_name",
+        "dsn",
+        "email",
+        "fullname",
+        "full_name",
+        "invoice_information",
+        "name",
+        "password",
+        "payload",
+        "phone",
+        "phone_number",
+        "receiver",
+        "refresh",
+        "refresh_token",
+        "secret",
+        "tax_code",
+        "token",
+        "webhook_secret",
+    }
+)
+"""Keys whose value never reaches a log, however deep they stand: Omisell's names and our own."""
+
+_CREDENTIALS = re.compile(
+    r"(?P<url>\b[a-z][a-z0-9+.-]*://)[^\s/@]*@|\b(?P<scheme>Omi|Account|Partner|Bearer|Basic) [^\s\"',;]{6,}",
+)
+"""A user and password in a URL, or the value of an Authorization header, inside a text."""
+
+DEEPEST = 6
+"""Levels of nesting that are searched; what lies deeper is replaced as a whole."""
+
+NOISY = ("aiohttp.access", "apscheduler", "asyncio")
+"""Libraries that tell every step at `info`; only their warnings are of use."""
+
+
+def configure(
+    format: Literal["auto", "console", "json"] = "auto",  # noqa: A002 (the configuration's own word)
+    level: str = "info",
+    stream: TextIO | None = None,
+) -> None:
+    """Sends structlog's and the standard library's logs to one stream, one event a line.
+
+    May be called again, for a new level (`SIGHUP`) or stream: loggers made before follow.
+
+    Args:
+        format: `console` for people, `json` for the journal; `auto` decides by whether `stream` is a terminal.
+        level: `debug`, `info`, `warning` or `error`.
+        stream: standard error by default.
+    """
+    stream = sys.stderr if stream is None else stream
+    console = format == "console" or (format == "auto" and stream.isatty())
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.PositionalArgumentsFormatter(),
+        structlog.processors.TimeStamper(fmt="%H:%M:%S" if console else "iso", utc=not console),
+    ]
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name, structlog.stdlib.ExtraAdder()],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.StackInfoRenderer(),
+                *_renderers(console=console, colours=console and stream.isatty()),
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(level.upper())
+    for name in NOISY:
+        logging.getLogger(name).setLevel(logging.DEBUG if level == "debug" else logging.WARNING)
+    logging.captureWarnings(capture=True)
+
+
+def _renderers(*, console: bool, colours: bool) -> list[Processor]:
+    # A traceback is plain text, without the values of local variables: they hold payloads and tokens.
+    before: list[Processor] = [structlog.processors.format_exc_info, mask]
+    if console:
+        return [*before, structlog.dev.ConsoleRenderer(colors=colours)]
+    return [*before, _in_reading_order, structlog.processors.JSONRenderer(ensure_ascii=False, default=str)]
+
+
+def _in_reading_order(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    first = {key: event.pop(key) for key in ("timestamp", "level", "event") if key in event}
+    return {**first, **event}
+
+
+def mask(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """A structlog processor: the last line of defence against personal data and secrets in a log."""
+    for key, value in event.items():
+        event[key] = MASK if key.lower() in MASKED_KEYS and value is not None else _masked(value, 1)
+    return event
+
+
+def _masked(value: Any, depth: int) -> Any:
+    if isinstance(value, str):
+        return _mask_text(value)
+    if isinstance(value, Mapping | list | tuple | set | frozenset) and depth >= DEEPEST:
+        return MASK
+    if isinstance(value, Mapping):
+        return {
+            key: MASK if str(key).lower() in MASKED_KEYS and item is not None else _masked(item, depth + 1)
+            for key, item in value.items()
+        }
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_masked(item, depth + 1) for item in value]
+    return value
+
+
+def _mask_text(text: str) -> str:
+    return _CREDENTIALS.sub(
+        lambda found: f"{found['url']}{MASK}@" if found["url"] else f"{found['scheme']} {MASK}", text
+    )
