@@ -26,7 +26,7 @@ GRANT EXECUTE ON FUNCTION omisync.add_order(jsonb), omisync.cancel_order(text, t
 
 -- The operator: all of that, see what waits, retry, discard, pause.
 GRANT omisync_app TO omisync_operator;
-GRANT SELECT ON omisync.hook_calls, omisync.refreshes, omisync.leases, omisync.replicas, omisync.pauses, omisync.sweeps,
+GRANT SELECT ON omisync.migrations, omisync.hook_calls, omisync.refreshes, omisync.leases, omisync.replicas, omisync.pauses, omisync.sweeps,
     omisync.findings, omisync.audit TO omisync_operator;
 GRANT SELECT (id, event, category, request_id, order_number, omisell_order_number, status_id, updated_time, shop_id,
     authorization_form, state, received_at, handled_at) ON omisync.inbox TO omisync_operator;

@@ -1,0 +1,74 @@
+"""Group commit: what waits together is written together; one bad item spoils no other."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from omisync.store.errors import StoreUnavailable
+from omisync.store.group_commit import GroupCommit
+
+
+async def test_what_waits_while_a_write_is_under_way_shares_the_next_one() -> None:
+    batches: list[list[int]] = []
+    gate = asyncio.Event()
+
+    async def write(items: Sequence[int]) -> list[int]:
+        batches.append(list(items))
+        await gate.wait()
+        return [item * 10 for item in items]
+
+    group: GroupCommit[int, int] = GroupCommit(write, most=3)
+    first = asyncio.create_task(group.submit(1))
+    while not batches:
+        await asyncio.sleep(0)
+    rest = [asyncio.create_task(group.submit(number)) for number in (2, 3, 4, 5)]
+    await asyncio.sleep(0)
+    assert group.depth == 4
+    gate.set()
+    assert await asyncio.wait_for(asyncio.gather(first, *rest), 5) == [10, 20, 30, 40, 50]
+    assert batches == [[1], [2, 3, 4], [5]]
+
+
+async def test_an_unavailable_store_is_told_to_all_and_tried_once() -> None:
+    calls = 0
+
+    async def write(_: Sequence[int]) -> list[int]:
+        nonlocal calls
+        calls += 1
+        raise StoreUnavailable("away")
+
+    group: GroupCommit[int, int] = GroupCommit(write)
+    results = await asyncio.gather(group.submit(1), group.submit(2), return_exceptions=True)
+    assert [str(result) for result in results] == ["away", "away"]
+    assert calls == 1
+
+
+async def test_a_bad_item_fails_alone() -> None:
+    async def write(items: Sequence[int]) -> list[int]:
+        if 2 in items:
+            raise ValueError("two")
+        return list(items)
+
+    group: GroupCommit[int, int] = GroupCommit(write)
+    one, two, three = await asyncio.gather(*(group.submit(number) for number in (1, 2, 3)), return_exceptions=True)
+    assert (one, three) == (1, 3)
+    assert isinstance(two, ValueError)
+
+
+async def test_who_gave_up_waiting_disturbs_nobody() -> None:
+    gate = asyncio.Event()
+
+    async def write(items: Sequence[int]) -> list[int]:
+        await gate.wait()
+        return list(items)
+
+    group: GroupCommit[int, int] = GroupCommit(write)
+    impatient = asyncio.create_task(group.submit(1))
+    patient = asyncio.create_task(group.submit(2))
+    await asyncio.sleep(0)
+    impatient.cancel()
+    gate.set()
+    with pytest.raises(asyncio.CancelledError):
+        await impatient
+    assert await asyncio.wait_for(patient, 5) == 2
