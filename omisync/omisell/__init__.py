@@ -1,0 +1,43 @@
+"""Omisell's wire: client, tokens, budget, authorization of pushes, models, statuses, errors.
+
+Knows nothing of Postgres nor of what is above it. What is public is named here.
+"""
+
+from omisync.omisell.authorization import Authorizer, sign
+from omisync.omisell.errors import (
+    AuthenticationFailed,
+    NotFound,
+    OmisellError,
+    Refused,
+    Throttled,
+    Unavailable,
+)
+from omisync.omisell.models import AddedOrder, ListedOrder, OrderDetail, OrderPage, Parcel, Pickup, Shop
+from omisync.omisell.push import ORDER_EVENTS, BadPush, Push, parse_push
+from omisync.omisell.statuses import can_cancel, is_cancelled, is_final, name_of
+
+__all__ = [
+    "ORDER_EVENTS",
+    "AddedOrder",
+    "AuthenticationFailed",
+    "Authorizer",
+    "BadPush",
+    "ListedOrder",
+    "NotFound",
+    "OmisellError",
+    "OrderDetail",
+    "OrderPage",
+    "Parcel",
+    "Pickup",
+    "Push",
+    "Refused",
+    "Shop",
+    "Throttled",
+    "Unavailable",
+    "can_cancel",
+    "is_cancelled",
+    "is_final",
+    "name_of",
+    "parse_push",
+    "sign",
+]

@@ -1,0 +1,68 @@
+"""JSON from outside, decoded to values that Postgres and every later reader can hold."""
+
+import json
+import math
+from typing import Final
+
+MAX_DEPTH: Final = 64
+"""Objects and arrays within one another; Omisell's own answers have five."""
+
+_UNHOLDABLE = {0: None, **dict.fromkeys(range(0xD800, 0xE000), "\N{REPLACEMENT CHARACTER}")}
+"""U+0000 and lone surrogates: legal in JSON, impossible in Postgres's text and jsonb."""
+
+
+def loads(data: bytes | str) -> object:
+    """Decode one JSON document in UTF-8.
+
+    NUL characters are dropped and lone surrogates replaced, in keys and in values; of a key that comes
+    twice the last one counts.
+
+    Raises:
+        ValueError: not UTF-8, not JSON, nested deeper than `MAX_DEPTH`, or with a number that JSON or a
+            double does not have (NaN, Infinity, 1e999, thousands of digits). The text names the fault and
+            quotes nothing of the document.
+    """
+    try:
+        text = data.decode("utf-8-sig") if isinstance(data, bytes) else data
+    except UnicodeDecodeError:
+        raise ValueError("not UTF-8") from None
+    try:
+        value = json.loads(text, parse_constant=_no_constant, parse_float=_finite)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    except json.JSONDecodeError as error:
+        raise ValueError(f"not JSON (at character {error.pos})") from None
+    except ValueError:
+        raise ValueError("holds a number that is out of range") from None
+    # Only an escape can have smuggled in what needs cleaning, only many brackets can nest deeply.
+    if "\\u" in text or text.count("{") + text.count("[") > MAX_DEPTH:
+        return _cleaned(value, MAX_DEPTH)
+    return value
+
+
+def clean(text: str) -> str:
+    """`text` without NUL characters and lone surrogates, so that Postgres can store it."""
+    return text.translate(_UNHOLDABLE)
+
+
+def _no_constant(_: str) -> object:
+    raise ValueError
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise ValueError
+    return number
+
+
+def _cleaned(value: object, depth: int) -> object:
+    if isinstance(value, str):
+        return clean(value)
+    if not isinstance(value, dict | list):
+        return value
+    if depth == 0:
+        raise ValueError("nested too deeply")
+    if isinstance(value, list):
+        return [_cleaned(item, depth - 1) for item in value]
+    return {clean(key): _cleaned(item, depth - 1) for key, item in value.items()}
