@@ -25,7 +25,7 @@ RETENTION_EVERY = 3600.0
 RETENTION_TIMEOUT = 600.0
 RETENTION_BATCH = 1000  # rows a statement: short locks, little WAL at once
 RETENTION_PAUSE = 0.2  # seconds between batches, for the shop's own work
-FULL_OVERDUE = 26 * 3600.0  # seconds without a daily sweep (the machine was off at its hour) after which it runs at once
+FULL_OVERDUE = 26 * 3600.0  # seconds without a daily sweep (the machine was off at its hour): then it runs at once
 FIRST_SWEEP = 2.0  # seconds after the start
 
 
@@ -103,29 +103,29 @@ class Schedule:
         self,
         name: str,
         job: Callable[[], Awaitable[object]],
-        timeout: float,
+        limit: float,
         trigger: IntervalTrigger | CronTrigger,
         first: dt.datetime | None = None,
     ) -> None:
         options = {} if first is None else {"next_run_time": first}
-        self._scheduler.add_job(self._guarded, trigger, args=(name, job, timeout), id=name, **options)
+        self._scheduler.add_job(self._guarded, trigger, args=(name, job, limit), id=name, **options)
 
-    async def _guarded(self, name: str, job: Callable[[], Awaitable[object]], timeout: float) -> None:
+    async def _guarded(self, name: str, job: Callable[[], Awaitable[object]], limit: float) -> None:
         if not self._leads():
             return
-        task = asyncio.ensure_future(self._run(name, job, timeout))
+        task = asyncio.ensure_future(self._run(name, job, limit))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         await asyncio.wait({task})
 
-    async def _run(self, name: str, job: Callable[[], Awaitable[object]], timeout: float) -> None:
+    async def _run(self, name: str, job: Callable[[], Awaitable[object]], limit: float) -> None:
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(limit):
                 await job()
         except TimeoutError:
-            self._log.error("a scheduled job took too long and was ended", job=name, timeout=timeout)
+            self._log.error("a scheduled job took too long and was ended", job=name, seconds=limit)
         except (StoreError, OmisellError, Incomplete) as error:
-            self._log.warning("a scheduled job did not succeed; it runs again at its next time", job=name, error=str(error))
+            self._log.warning("a scheduled job did not succeed; it runs again in time", job=name, error=str(error))
         except Exception:
             self._log.exception("a scheduled job failed", job=name)
         else:

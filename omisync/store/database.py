@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import asyncpg
@@ -172,6 +172,21 @@ class Database:
         """The first value of the named query, in a transaction of its own."""
         async with self.connection() as connection:
             return await connection.value(name, **values)
+
+    async def listen(self, channel: str, wake: Callable[[], None]) -> None:
+        """Calls `wake` for each notification, until the connection is lost or the caller is cancelled.
+
+        A connection can go deaf without an error, so this only shortens a wait; polling is the truth.
+        """
+        lost = asyncio.Event()
+        with in_our_words():
+            raw = await asyncpg.connect(self.dsn, timeout=CONNECT_TIMEOUT, statement_cache_size=0)
+            try:
+                raw.add_termination_listener(lambda _: lost.set())
+                await raw.add_listener(channel, lambda *_: wake())
+                await lost.wait()
+            finally:
+                raw.terminate()
 
     async def close(self) -> None:
         """Closes every connection, by force after `CONNECT_TIMEOUT` seconds."""

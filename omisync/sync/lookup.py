@@ -23,13 +23,13 @@ class Lookup:
     Args:
         omisell: where to look.
         shop_id: the custom store.
-        filter_name: whether the account's list has a filter by order number (`omisell.lookup_filter`).
+        filtered: whether the account's list has a filter by order number (`omisell.lookup_filter`).
     """
 
-    def __init__(self, omisell: OmisellApi, shop_id: int, *, has_filter: bool = False) -> None:
+    def __init__(self, omisell: OmisellApi, shop_id: int, *, filtered: bool = False) -> None:
         self._omisell = omisell
         self._shop_id = shop_id
-        self._has_filter = has_filter
+        self._is_filtered = filtered
         self._questions: list[_Question] = []
         self._reader: asyncio.Task[None] | None = None
 
@@ -46,7 +46,7 @@ class Lookup:
             OmisellError: the list cannot be read now.
             Incomplete: it moved too much while it was read.
         """
-        if self._has_filter:
+        if self._is_filtered:
             found = await self._filtered(order_number)
             if found:
                 return found

@@ -51,7 +51,13 @@ async def unless_set(stopping: asyncio.Event, waiting: Coroutine[Any, Any, T]) -
 
 
 async def forever(
-    name: str, step: Callable[[], Awaitable[bool]], *, interval: float, wake: Wake, stopping: asyncio.Event
+    name: str,
+    step: Callable[[], Awaitable[bool]],
+    *,
+    interval: float,
+    wake: Wake,
+    stopping: asyncio.Event,
+    steady: bool = False,
 ) -> None:
     """Runs `step` again and again until `stopping` is set.
 
@@ -61,6 +67,7 @@ async def forever(
         interval: seconds between looks when there is nothing; up to `IDLE_FACTOR` times as long after `IDLE_AFTER`.
         wake: shortens the wait.
         stopping: ends the loop after the step under way.
+        steady: keeps the interval also when idle for long.
     """
     log = structlog.get_logger(name)
     failures = 0
@@ -85,6 +92,6 @@ async def forever(
         if more:
             idle = 0.0
         else:
-            pause = interval * (IDLE_FACTOR if idle >= IDLE_AFTER else 1.0)
+            pause = interval * (IDLE_FACTOR if idle >= IDLE_AFTER and not steady else 1.0)
             await wake.wait(pause)
             idle += pause

@@ -1,0 +1,348 @@
+"""The composition root: builds the parts, runs them in one TaskGroup, stops them in order."""
+
+import asyncio
+import contextlib
+import signal
+import time
+from collections.abc import AsyncIterator, Callable
+
+import aiohttp
+import structlog
+
+from omisync import __version__
+from omisync.config import Settings
+from omisync.omisell import Authorizer, Budget, connect
+from omisync.schedule import Schedule, Timetable
+from omisync.service_manager import notify, watchdog_interval
+from omisync.store import (
+    Database,
+    Delivery,
+    Hooks,
+    Inbox,
+    Leases,
+    Orders,
+    Outbox,
+    StoreError,
+    StoreUnavailable,
+    Sweeps,
+    TokenTable,
+)
+from omisync.store.migrations import require_current
+from omisync.store.operator import Operator, Status
+from omisync.sync.add import Adder, SendingRules
+from omisync.sync.backoff import Backoff
+from omisync.sync.breaker import Breaker
+from omisync.sync.cancel import Canceller
+from omisync.sync.lookup import Lookup
+from omisync.sync.loop import Wake, forever
+from omisync.sync.refresher import Refresher
+from omisync.sync.sender import Sender
+from omisync.sync.sweeper import Sweeper
+from omisync.sync.tokens import SharedTokens
+from omisync.web import Metrics, admin_app, serve, webhook_app
+
+LEAD_EVERY = 3.0  # seconds between looks at who leads
+BEAT_EVERY = 5.0  # seconds between signs of life and fresh gauges
+HOOKS_EVERY = 1.0  # seconds between looks at hook calls that wait
+DATABASE_WAIT = 2.0  # seconds between tries while the database is away at the start
+LISTENER_GRACE = 5.0  # seconds for pushes under way when the listener closes
+GOODBYE = 5.0  # seconds for giving the lead back at the end
+
+
+class Daemon:
+    """`omisync run`, from the first connection to the last lease given back.
+
+    Args:
+        settings: the checked configuration.
+        reload: reads the configuration again, for SIGHUP.
+    """
+
+    def __init__(self, settings: Settings, reload: Callable[[], Settings] | None = None) -> None:
+        self._settings = settings
+        self._reload = reload
+        self._log = structlog.get_logger("daemon")
+        self._stopping = asyncio.Event()
+        self._leads = False
+        self._lag: float | None = None
+        self.metrics = Metrics()
+        database = settings.database
+        self._database = Database(
+            database.dsn.get_secret_value(), database.schema, database.pool_size, name=f"omisync {__version__}"
+        )
+        self._hooks = Hooks(self._database, settings.hooks.on_change, settings.hooks.timeout)
+        self._outbox = Outbox(self._database, self._hooks)
+        self._orders = Orders(self._database, self._hooks)
+        self._inbox = Inbox(self._database)
+        self._sweeps = Sweeps(self._database)
+        self._leases = Leases(self._database, __version__)
+        self._operator = Operator(self._database)
+        self._budget = Budget(settings.omisell.bucket_size, settings.omisell.leak_per_minute)
+        self._authorizer = self._new_authorizer(settings)
+
+    def stop(self) -> None:
+        """Begins the ordered stop."""
+        self._stopping.set()
+
+    async def run(self) -> int:
+        """Runs until `stop` or a signal; returns the process's exit code.
+
+        Raises:
+            ListenError: an address cannot be had.
+            SchemaError: the schema is not this version's.
+            StoreMisused: the database refuses the user, or is not there.
+        """
+        self._take_signals()
+        webhook = await serve(
+            webhook_app(
+                path=self._settings.webhook.path,
+                max_body=self._settings.webhook.max_body,
+                authorizer=self._authorizer,
+                inbox=self,
+                metrics=self.metrics,
+                log=structlog.get_logger("webhook"),
+            ),
+            self._settings.webhook.listen,
+            name="webhook",
+        )
+        self._say_hello(webhook.port)
+        admin = await serve(self._admin_app(), self._settings.admin.listen, name="admin")
+        try:
+            await self._until_the_database_is_there()
+            if not self._stopping.is_set():
+                await self._work()
+        finally:
+            notify("STOPPING=1", "STATUS=stopping")
+            await webhook.close(LISTENER_GRACE)
+            await admin.close(LISTENER_GRACE)
+            with contextlib.suppress(StoreError, TimeoutError):
+                async with asyncio.timeout(GOODBYE):
+                    await self._leases.resign()
+            await self._database.close()
+            self._log.info("stopped")
+        return 0
+
+    async def add(self, delivery: Delivery) -> bool:
+        """Stores a push (the listener's inbox) and wakes whoever waits for it."""
+        new = await self._inbox.add(delivery)
+        if new:
+            self._pushed()
+        return new
+
+    def _pushed(self) -> None:
+        """Replaced by the refresher's own `wake` while it runs."""
+
+    async def _work(self) -> None:
+        settings = self._settings
+        omisell_settings = settings.omisell
+        async with aiohttp.ClientSession(auto_decompress=True) as session:
+            omisell = connect(
+                omisell_settings,
+                session=session,
+                token_store=SharedTokens(TokenTable(self._database, self._leases)),
+                budget=self._budget,
+                observer=self.metrics,
+            )
+            breaker = Breaker(omisell)
+            lookup = Lookup(omisell, omisell_settings.shop_id, filtered=bool(omisell_settings.lookup_filter))
+            rules = _rules(settings)
+            sender = Sender(
+                self._outbox,
+                Adder(omisell, lookup, rules),
+                Canceller(omisell, lookup, rules),
+                breaker,
+                self._budget,
+                self.metrics,
+                concurrency=settings.outbox.concurrency,
+                interval=settings.outbox.poll_interval,
+            )
+            refresher = Refresher(
+                self._inbox,
+                self._orders,
+                omisell,
+                breaker,
+                self._budget,
+                shop_id=omisell_settings.shop_id,
+                concurrency=settings.outbox.concurrency,
+                interval=settings.outbox.poll_interval,
+            )
+            sweeper = Sweeper(
+                omisell,
+                self._orders,
+                self._sweeps,
+                self.metrics,
+                shop_id=omisell_settings.shop_id,
+                overlap=settings.reconcile.overlap,
+            )
+            schedule = Schedule(
+                Timetable(settings.reconcile.interval, settings.reconcile.full_at, settings.outbox.retention),
+                leads=lambda: self._leads,
+                tokens=omisell.tokens,
+                sweeper=sweeper,
+                sweeps=self._sweeps,
+                outbox=self._outbox,
+                inbox=self._inbox,
+                counters=self.metrics,
+            )
+            self._pushed = refresher.wake  # type: ignore[method-assign] # a listener's wake-up call
+            await self._run_parts(sender, refresher, schedule, breaker)
+
+    async def _run_parts(self, sender: Sender, refresher: Refresher, schedule: Schedule, breaker: Breaker) -> None:
+        grace = self._settings.daemon.grace
+        await self._look_who_leads()
+        async with self._scheduled(schedule), asyncio.TaskGroup() as group:
+            background = [
+                group.create_task(self._forever("leader", self._look_who_leads, LEAD_EVERY)),
+                group.create_task(self._forever("pulse", lambda: self._pulse(breaker), BEAT_EVERY)),
+                group.create_task(self._forever("hooks", self._retry_hooks, HOOKS_EVERY)),
+                group.create_task(breaker.run()),
+                group.create_task(self._feed_watchdog()),
+            ]
+            group.create_task(sender.run(grace))
+            group.create_task(refresher.run(grace))
+            if self._settings.outbox.notify:
+                background.append(group.create_task(self._listen(sender.wake)))
+            notify("READY=1", "STATUS=working")
+            self._log.info("ready", version=__version__, schema=self._settings.database.schema)
+            await self._stopping.wait()
+            self._log.info("stopping: nothing new is claimed", grace=grace)
+            sender.stop()
+            refresher.stop()
+            for task in background:
+                task.cancel()
+
+    @contextlib.asynccontextmanager
+    async def _scheduled(self, schedule: Schedule) -> AsyncIterator[None]:
+        schedule.start()
+        try:
+            yield
+        finally:
+            await schedule.stop()
+
+    async def _forever(self, name: str, step: Callable[[], object], interval: float) -> None:
+        await forever(name, step, interval=interval, wake=Wake(), stopping=self._stopping, steady=True)  # type: ignore[arg-type]
+
+    async def _until_the_database_is_there(self) -> None:
+        waiting = False
+        database = self._settings.database
+        while not self._stopping.is_set():
+            try:
+                await require_current(database.dsn.get_secret_value(), database.schema)
+            except StoreUnavailable as error:
+                if not waiting:
+                    self._log.warning("waiting for the database", error=str(error))
+                    notify("STATUS=waiting for the database")
+                waiting = True
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._stopping.wait(), DATABASE_WAIT)
+            else:
+                return
+
+    async def _look_who_leads(self) -> bool:
+        try:
+            leads = await self._leases.lead()
+        except StoreError:
+            self._leads = False  # who cannot renew does not lead: another may by now
+            self.metrics.set_leader(False)
+            raise
+        if leads != self._leads:
+            self._log.info("this replica leads" if leads else "another replica leads")
+        self._leads = leads
+        self.metrics.set_leader(leads)
+        return False
+
+    async def _pulse(self, breaker: Breaker) -> bool:
+        self.metrics.set_budget(self._budget.used_ratio)
+        await self._leases.beat(
+            {"budget_used_ratio": round(self._budget.used_ratio, 3), "away": breaker.reason, "version": __version__}
+        )
+        status = await self._operator.status()
+        self._gauges(status)
+        notify(
+            f"STATUS={status.outbox['pending']} to send, {status.failed} failed, {status.refresh_pending} to fetch"
+            + (f", Omisell is away: {breaker.reason}" if breaker.reason else "")
+        )
+        return False
+
+    def _gauges(self, status: Status) -> None:
+        self.metrics.set_outbox(status.outbox, status.oldest_pending_seconds)
+        self.metrics.set_refresh(status.refresh_pending, status.refresh_lag_seconds)
+        self.metrics.set_token(status.token_expires_seconds)
+        self.metrics.set_hooks_waiting(status.hooks_waiting)
+
+    async def _retry_hooks(self) -> bool:
+        return await self._hooks.retry_due() > 0
+
+    async def _listen(self, wake: Callable[[], None]) -> None:
+        while True:
+            try:
+                await self._database.listen("omisync_outbox", wake)
+            except StoreError as error:
+                self._log.info("not listening; polling goes on", error=str(error))
+            await asyncio.sleep(DATABASE_WAIT)
+
+    async def _feed_watchdog(self) -> None:
+        # fed by the event loop alone: a database outage must not become a restart loop
+        interval = watchdog_interval()
+        while interval is not None:
+            notify("WATCHDOG=1")
+            await asyncio.sleep(interval)
+
+    def _admin_app(self) -> aiohttp.web.Application:
+        token = self._settings.admin.token
+        return admin_app(
+            source=self._operator,
+            metrics=self.metrics,
+            token=None if token is None else token.get_secret_value(),
+            log=structlog.get_logger("admin"),
+        )
+
+    def _new_authorizer(self, settings: Settings) -> Authorizer:
+        webhook = settings.webhook
+        return Authorizer(
+            webhook.authorization, [secret.get_secret_value() for secret in webhook.secret], webhook.callback_url
+        )
+
+    def _say_hello(self, port: int) -> None:
+        self._log.info("listening for pushes", path=self._settings.webhook.path, port=port)
+        if self._settings.webhook.authorization == "none":
+            self._log.warning(
+                "webhook.authorization is none: anyone who reaches the listener can make omisync fetch orders"
+            )
+
+    def _take_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop)
+        loop.add_signal_handler(signal.SIGHUP, self._read_again)
+
+    def _read_again(self) -> None:
+        if self._reload is None:
+            return
+        notify("RELOADING=1", f"MONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
+        try:
+            settings = self._reload()
+        except Exception as error:  # noqa: BLE001 - a bad file must not end a running daemon: it keeps what it has
+            self._log.error("the configuration was not read again; the old one stays", error=str(error))
+        else:
+            self._authorizer = self._new_authorizer(settings)
+            self._log.info("configuration read again: log level and secrets")
+        notify("READY=1")
+
+
+def _rules(settings: Settings) -> SendingRules:
+    defaults: dict[str, object] = {"shop_id": settings.omisell.shop_id}
+    if settings.omisell.pickup_id is not None:
+        defaults["pickup_id"] = settings.omisell.pickup_id
+    outbox = settings.outbox
+    return SendingRules(
+        max_attempts=outbox.max_attempts,
+        settle=outbox.settle,
+        backoff=Backoff(outbox.backoff_base, outbox.backoff_cap),
+        shop_id=settings.omisell.shop_id,
+        defaults=defaults,
+    )
+
+
+async def run(settings: Settings, reload: Callable[[], Settings] | None = None) -> int:
+    """Runs the daemon; see `Daemon.run`."""
+    return await Daemon(settings, reload).run()
