@@ -10,7 +10,7 @@ BUCKET: Final = 200
 LEAK_PER_MINUTE: Final = 6000
 """Omisell's own limit is 100, and 100 a minute; an hour of that is squeezed into a minute here."""
 
-SETTLE: Final = "3s"
+SETTLE: Final = "6s"
 """Above the simulator's list lag, as outbox.settle must be above Omisell's."""
 
 

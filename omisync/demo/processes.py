@@ -72,9 +72,7 @@ async def run_to_end(
             await process.wait()
         guarded.forget(process.pid)
     if process.returncode != 0:
-        raise DemoError(
-            f"{name} ended with {process.returncode}:\n{output.decode(errors='replace').strip()}"
-        )
+        raise DemoError(f"{name} ended with {process.returncode}:\n{output.decode(errors='replace').strip()}")
 
 
 class Daemon:
@@ -139,13 +137,21 @@ class Daemon:
             async with asyncio.timeout(READY_SECONDS):
                 while not await self._answers():
                     if self.pid is None:
-                        raise DemoError(
-                            f"the daemon ended while starting; its log ends with:\n{tail(self.log)}"
-                        )
+                        raise DemoError(f"the daemon ended while starting; its log ends with:\n{tail(self.log)}")
                     await asyncio.sleep(LOOK_SECONDS)
         except TimeoutError as error:
             late = f"the daemon was not ready within {READY_SECONDS:.0f} s"
             raise DemoError(f"{late}; its log ends with:\n{tail(self.log)}") from error
+
+    def check(self) -> None:
+        """Make sure that it has not ended by itself.
+
+        Raises:
+            DemoError: It has; with the end of its log.
+        """
+        if self._process is not None and self._process.returncode is not None:
+            code = self._process.returncode
+            raise DemoError(f"the daemon ended by itself with {code}; its log ends with:\n{tail(self.log)}")
 
     async def kill(self) -> None:
         """End it without a word, as a crash would (SIGKILL)."""
@@ -157,9 +163,7 @@ class Daemon:
 
     async def _answers(self) -> bool:
         with contextlib.suppress(aiohttp.ClientError, TimeoutError, OSError):
-            async with self._session.get(
-                self._ready_url, timeout=aiohttp.ClientTimeout(total=PROBE_SECONDS)
-            ) as answer:
+            async with self._session.get(self._ready_url, timeout=aiohttp.ClientTimeout(total=PROBE_SECONDS)) as answer:
                 return answer.status == 200
         return False
 

@@ -22,7 +22,8 @@ class Applied:
     omisell_order_number: str
     status_id: int
     updated_time: int
-    tracking: frozenset[str]
+    tracking: frozenset[str] | None
+    """None: not asked for, and not compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ class Verdict:
 
     `once` orders stand at Omisell exactly once; `annulled` were cancelled before they were sent and are not
     there; `cancelled` were cancelled at Omisell; `too_late` were wanted cancelled, but Omisell had shipped
-    them; `moving` are not in a final status yet.
+    them; `moving` are not in a final status yet; `waiting` have an outbox row that is not finished.
     """
 
     placed: int
@@ -86,6 +87,7 @@ class Verdict:
     cancelled: int
     too_late: int
     moving: int
+    waiting: int
     findings: tuple[Finding, ...]
 
     @property
@@ -114,10 +116,11 @@ def judge(entries: Iterable[Entry], applied: Iterable[Applied]) -> Verdict:
     for order in applied:
         there[order.order_number].append(order)
     findings: list[Finding] = []
-    placed = once = annulled = cancelled = too_late = moving = 0
+    placed = once = annulled = cancelled = too_late = moving = waiting = 0
     for entry in entries:
         orders = there.pop(entry.order_number, [])
         placed += entry.placed
+        waiting += not {entry.add_state, entry.cancel_state}.isdisjoint(("pending", "sending"))
         findings += (Finding(entry.order_number, fault, why) for fault, why in _faults(entry, orders))
         if len(orders) == 1:
             status_id = orders[0].status_id
@@ -135,7 +138,7 @@ def judge(entries: Iterable[Entry], applied: Iterable[Applied]) -> Verdict:
         )
         for number, orders in sorted(there.items())
     )
-    return Verdict(placed, once, annulled, cancelled, too_late, moving, tuple(findings))
+    return Verdict(placed, once, annulled, cancelled, too_late, moving, waiting, tuple(findings))
 
 
 def _faults(entry: Entry, orders: Sequence[Applied]) -> Iterable[tuple[Fault, str]]:
@@ -178,7 +181,11 @@ def _faults_of_present(entry: Entry, order: Applied) -> Iterable[tuple[Fault, st
             order.status_id,
         ),
         ("updated_time", entry.updated_time, order.updated_time),
-        ("tracking numbers", sorted(entry.tracking), sorted(order.tracking)),
+        (
+            "tracking numbers",
+            sorted(entry.tracking),
+            sorted(entry.tracking if order.tracking is None else order.tracking),
+        ),
     )
     for what, ours, theirs in pairs:
         if ours != theirs:
@@ -216,10 +223,7 @@ def render(verdict: Verdict) -> RenderableType:
     if not verdict.placed:
         return Group(table, Text("Nothing was placed, so nothing is proven.", style="bold red"))
     parts: list[RenderableType] = [table, Text("It does not hold:", style="bold red")]
-    parts += (
-        Text(f"{finding.order_number}: {finding.fault}: {finding.why}")
-        for finding in verdict.findings[:SHOWN]
-    )
+    parts += (Text(f"{finding.order_number}: {finding.fault}: {finding.why}") for finding in verdict.findings[:SHOWN])
     if len(verdict.findings) > SHOWN:
         parts.append(Text(f"… and {len(verdict.findings) - SHOWN} more"))
     return Group(*parts)

@@ -12,6 +12,7 @@ from typing import Any, Final, Self
 import aiosql
 import asyncpg
 
+from omisync.demo.errors import DemoError
 from omisync.demo.people import Order
 
 LOGIN: Final = "shop_app"
@@ -25,7 +26,7 @@ AGAIN_SECONDS: Final = 0.1
 LOOK_SECONDS: Final = 1.0
 """Without a notification the shop looks for changes this often: a LISTEN may have gone deaf."""
 
-_DATABASE_AWAY = (
+DATABASE_AWAY = (
     OSError,
     TimeoutError,
     asyncpg.PostgresConnectionError,
@@ -73,9 +74,7 @@ async def create_login(admin_dsn: str, login: str, password: str, *, role: str) 
     """Create a database user that has one role and nothing else."""
     sql = _statements()
     async with _connected(admin_dsn) as connection:
-        await connection.execute(
-            await sql.create_login(connection, login=login, password=password, role=role)
-        )
+        await connection.execute(await sql.create_login(connection, login=login, password=password, role=role))
 
 
 class Shop:
@@ -179,11 +178,7 @@ class Shop:
             cancelled=shop.get("cancelled", 0),
             annulled=next((row["number"] for row in rows if row["what"] == "annulled"), 0),
             outbox={row["word"]: row["number"] for row in rows if row["what"] == "outbox"},
-            orders={
-                row["status_id"] or 0: (row["word"], row["number"])
-                for row in rows
-                if row["what"] == "orders"
-            },
+            orders={row["status_id"] or 0: (row["word"], row["number"]) for row in rows if row["what"] == "orders"},
         )
 
     async def ledgers(self) -> Sequence[Mapping[str, Any]]:
@@ -202,7 +197,7 @@ class Shop:
                         await listener.add_listener(CHANNEL, lambda *_: told.set())
                     told.clear()  # before looking: what is told meanwhile wakes us again
                     changes = await self.read_states()
-                except _DATABASE_AWAY:
+                except DATABASE_AWAY:
                     await asyncio.sleep(AGAIN_SECONDS)
                     continue
                 if changes:
@@ -230,9 +225,9 @@ class Shop:
                     uncertain = True
                     async with connection.transaction():
                         await transaction(connection)
-            except _DATABASE_AWAY:
+            except DATABASE_AWAY as error:
                 if time.monotonic() > deadline:
-                    raise
+                    raise DemoError(f"the shop's database stayed away for {PATIENCE_SECONDS:.0f} s: {error}") from error
                 await asyncio.sleep(AGAIN_SECONDS)
             else:
                 return

@@ -30,8 +30,7 @@ def plan(seconds: float) -> tuple[Blow, ...]:
     restarts = max(1, round(seconds / DATABASE_EVERY_SECONDS))
     blows = [Blow(seconds * (number + 0.4) / kills, "kill") for number in range(kills)]
     blows += [
-        Blow(seconds * (number + 0.6) / restarts, "crash" if number % 2 else "restart")
-        for number in range(restarts)
+        Blow(seconds * (number + 0.6) / restarts, "crash" if number % 2 else "restart") for number in range(restarts)
     ]
     return tuple(sorted(blows, key=lambda blow: blow.at))
 

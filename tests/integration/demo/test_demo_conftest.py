@@ -8,9 +8,7 @@ import pytest
 async def test_each_test_has_a_database_of_its_own(dsn: str, round_number: int) -> None:
     connection = await asyncpg.connect(dsn)
     try:
-        await connection.execute(
-            "CREATE TABLE public.traces (n int)"
-        )  # the second round would fail if shared
+        await connection.execute("CREATE TABLE public.traces (n int)")  # the second round would fail if shared
         name = await connection.fetchval("SELECT current_database()")
     finally:
         await connection.close()

@@ -43,9 +43,7 @@ async def test_it_is_the_wheels_postgres_with_our_settings(server: EmbeddedPostg
 
 async def test_a_password_is_needed(server: EmbeddedPostgres) -> None:
     with pytest.raises(asyncpg.InvalidPasswordError):
-        await asyncpg.connect(
-            host="127.0.0.1", port=server.port, user="postgres", password="guessed", ssl=False
-        )
+        await asyncpg.connect(host="127.0.0.1", port=server.port, user="postgres", password="guessed", ssl=False)
 
 
 def test_the_password_shows_nowhere(server: EmbeddedPostgres) -> None:
@@ -55,9 +53,7 @@ def test_the_password_shows_nowhere(server: EmbeddedPostgres) -> None:
 
 
 @pytest.mark.parametrize("mode", ["fast", "immediate", "kill"])
-async def test_a_restart_keeps_what_was_committed_and_the_port(
-    server: EmbeddedPostgres, mode: StopMode
-) -> None:
+async def test_a_restart_keeps_what_was_committed_and_the_port(server: EmbeddedPostgres, mode: StopMode) -> None:
     await ask(server, f"CREATE TABLE kept_{mode} AS SELECT 42 AS answer")
     port, pid = server.port, server.pid
     server.restart(mode)

@@ -10,9 +10,7 @@ ACCOUNT = Account("http://127.0.0.1:9000", 'key with "quotes"', "secret", 77, "V
 
 def test_the_file_is_toml_and_private(tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
-    write(
-        path, dsn="postgresql://omisync@127.0.0.1/shop", account=ACCOUNT, webhook_port=9001, admin_port=9002
-    )
+    write(path, dsn="postgresql://omisync@127.0.0.1/shop", account=ACCOUNT, webhook_port=9001, admin_port=9002)
     assert path.stat().st_mode & 0o777 == 0o600
     with path.open("rb") as file:
         values = tomllib.load(file)

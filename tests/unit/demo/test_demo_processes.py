@@ -87,9 +87,7 @@ async def test_a_program_that_ends_well_says_nothing(tmp_path: Path, guarded: Gu
 
 async def test_a_program_that_fails_is_told_with_its_own_words(tmp_path: Path, guarded: Guarded) -> None:
     with pytest.raises(DemoError, match="ended with 3:\nno such schema"):
-        await run_to_end(
-            program("import sys; print('no such schema'); sys.exit(3)"), folder=tmp_path, guarded=guarded
-        )
+        await run_to_end(program("import sys; print('no such schema'); sys.exit(3)"), folder=tmp_path, guarded=guarded)
 
 
 async def test_a_program_that_hangs_is_killed(
@@ -103,9 +101,7 @@ async def test_a_program_that_hangs_is_killed(
 async def test_a_daemon_is_waited_for_until_it_is_ready_and_stops_when_asked(
     tmp_path: Path, guarded: Guarded, session: aiohttp.ClientSession, ready_url: str
 ) -> None:
-    daemon = Daemon(
-        program(SLEEPER), folder=tmp_path, ready_url=ready_url, session=session, guarded=guarded
-    )
+    daemon = Daemon(program(SLEEPER), folder=tmp_path, ready_url=ready_url, session=session, guarded=guarded)
     assert daemon.pid is None
     await daemon.start()
     await daemon.ready()
@@ -119,9 +115,7 @@ async def test_a_daemon_is_waited_for_until_it_is_ready_and_stops_when_asked(
 async def test_a_killed_daemon_can_be_started_again_and_its_log_goes_on(
     tmp_path: Path, guarded: Guarded, session: aiohttp.ClientSession, ready_url: str
 ) -> None:
-    daemon = Daemon(
-        program(SLEEPER), folder=tmp_path, ready_url=ready_url, session=session, guarded=guarded
-    )
+    daemon = Daemon(program(SLEEPER), folder=tmp_path, ready_url=ready_url, session=session, guarded=guarded)
     await daemon.start()
     await awake(daemon.log)
     first = daemon.pid
@@ -176,9 +170,7 @@ async def test_a_daemon_that_does_not_stop_is_killed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(processes, "STOP_SECONDS", 0.1)
-    daemon = Daemon(
-        program(STUBBORN), folder=tmp_path, ready_url=ready_url, session=session, guarded=guarded
-    )
+    daemon = Daemon(program(STUBBORN), folder=tmp_path, ready_url=ready_url, session=session, guarded=guarded)
     await daemon.start()
     await awake(daemon.log)
     assert await daemon.stop() == -signal.SIGKILL

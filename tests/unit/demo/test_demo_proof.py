@@ -37,7 +37,7 @@ def text(verdict: Verdict) -> str:
 
 def test_orders_that_agree_in_all_three_ledgers_hold() -> None:
     verdict = judge([GOOD, ANNULLED], [DONE])
-    assert verdict == Verdict(placed=2, once=1, annulled=1, cancelled=0, too_late=0, moving=0, findings=())
+    assert verdict == Verdict(placed=2, once=1, annulled=1, cancelled=0, too_late=0, moving=0, waiting=0, findings=())
     assert verdict.holds
     assert "It holds" in text(verdict)
 
@@ -163,12 +163,8 @@ def test_nothing_placed_proves_nothing() -> None:
         ),
     ],
 )
-def test_each_disagreement_is_found_and_named(
-    entry: Entry, applied: list[Applied], fault: Fault, why: str
-) -> None:
-    verdict = judge(
-        [replace(GOOD, order_number="WEB-0"), entry], [replace(DONE, order_number="WEB-0"), *applied]
-    )
+def test_each_disagreement_is_found_and_named(entry: Entry, applied: list[Applied], fault: Fault, why: str) -> None:
+    verdict = judge([replace(GOOD, order_number="WEB-0"), entry], [replace(DONE, order_number="WEB-0"), *applied])
     assert verdict.findings == (Finding("WEB-1", fault, why),)
     assert not verdict.holds
     assert verdict.count(fault) == 1
@@ -177,9 +173,7 @@ def test_each_disagreement_is_found_and_named(
 
 def test_an_order_at_omisell_that_nobody_placed_is_found() -> None:
     verdict = judge([GOOD], [DONE, replace(DONE, order_number="WEB-7", omisell_order_number="ODVN7")])
-    assert verdict.findings == (
-        Finding("WEB-7", Fault.DIFFERENT, "at Omisell (ODVN7), but the shop never placed it"),
-    )
+    assert verdict.findings == (Finding("WEB-7", Fault.DIFFERENT, "at Omisell (ODVN7), but the shop never placed it"),)
 
 
 def test_only_the_first_findings_are_named_and_the_rest_counted() -> None:

@@ -28,7 +28,5 @@ async def test_each_blow_falls_in_its_turn_and_is_told() -> None:
 
     now = iter(range(100))
     hands: dict[Kind, Callable[[], Awaitable[str]]] = {"kill": hand("kill"), "restart": hand("restart")}
-    await strike(
-        (Blow(0.0, "kill"), Blow(0.5, "restart")), hands, told.append, clock=lambda: float(next(now))
-    )
+    await strike((Blow(0.0, "kill"), Blow(0.5, "restart")), hands, told.append, clock=lambda: float(next(now)))
     assert told == ["did kill", "did restart"]
