@@ -126,7 +126,7 @@ class Schedule:
             self._log.error("a scheduled job took too long and was ended", job=name, seconds=limit)
         except (StoreError, OmisellError, Incomplete) as error:
             self._log.warning("a scheduled job did not succeed; it runs again in time", job=name, error=str(error))
-        except Exception:
+        except Exception:  # noqa: BLE001 - a fault in a job must not end the timetable; told with its traceback
             self._log.exception("a scheduled job failed", job=name)
         else:
             self._counters.job_succeeded(name)
@@ -152,5 +152,5 @@ class Schedule:
             lambda: self._inbox.purge(RETENTION_BATCH),
             lambda: self._sweeps.purge(RETENTION_BATCH),
         ):
-            while await purge() == RETENTION_BATCH:
+            while await purge() == RETENTION_BATCH:  # noqa: ASYNC110 - not waiting for anything: sparing the database
                 await asyncio.sleep(RETENTION_PAUSE)
