@@ -38,6 +38,8 @@ def _order_number(value: object) -> list[str]:
         return []
     if not isinstance(value, str):
         return ["Not a valid string."]
+    if "\0" in value:
+        return ["Null characters are not allowed."]
     return ["Ensure this field has no more than 100 characters."] if len(value) > 100 else []
 
 

@@ -32,7 +32,7 @@ class Answer:
         if self.traced:
             body["request_id"] = request_id
             body["timestamp"] = timestamp
-        return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+        return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
 
 
 def refusal(

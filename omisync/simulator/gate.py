@@ -110,7 +110,10 @@ class Gate:
             if "refuse" in fault.values:
                 raise _CutError
             return self._page(endpoint, faults.status(fault), None)
-        raw = await request.read() if request.can_read_body else b""
+        try:
+            raw = await request.read() if request.can_read_body else b""
+        except web.HTTPRequestEntityTooLarge:
+            return self._answer(endpoint, refusal(413, "Request entity too large."), None)
         call, bad = self._call(request, endpoint, raw)
         bucket = self.bucket(self._shop_of(call)) if self._counts(endpoint) else None
         if bucket is not None and not bucket.take():
@@ -132,7 +135,7 @@ class Gate:
             if request.content_type != "application/json":
                 bad = refusal(400, "Content-Type must be application/json.")
             try:
-                body = json.loads(raw)
+                body = json.loads(raw, parse_constant=_no_number)
             except (ValueError, RecursionError):
                 bad = bad or refusal(400, "The body is not JSON.")
         call = Call(
@@ -208,7 +211,7 @@ class Gate:
     def _poisoned(self, call: Call) -> Fault | None:
         order = self._book.by_omisell(call.number)
         number = order.order_number if order else call.fields.get("order_number")
-        return self._faults.strikes("poison_order", call.endpoint, value=number) if isinstance(number, str) else None
+        return self._faults.strikes("poison_order", call.endpoint, value=str(number))
 
     def _throttled(self, retry_after: int, status: int | None = None) -> Answer:
         return Answer(
@@ -257,14 +260,21 @@ class Gate:
         headers = {"Content-Type": content_type, "Date": self._date_header()}
         config = self._live.config.bucket
         if bucket is not None and (status < 400 or config.header_on_errors):
-            headers[LIMIT_HEADER] = f"{bucket.used}/{config.size:g}"
-        return web.Response(status=status, body=body, headers=headers)
+            headers[LIMIT_HEADER] = f"{bucket.used}/{round(config.size)}"
+        response = web.Response(status=status, body=body, headers=headers)
+        if self._live.config.gzip:
+            response.enable_compression()
+        return response
 
     def _date_header(self) -> str:
         now = int(self._clock.time())
         if self._date[0] != now:
             self._date = (now, formatdate(now, usegmt=True))
         return self._date[1]
+
+
+def _no_number(text: str) -> None:
+    raise ValueError(f"{text} is not JSON")
 
 
 def cut(request: web.Request) -> None:

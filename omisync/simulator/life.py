@@ -65,6 +65,7 @@ class Life:
         self._chance = chance
         self._announce = announce
         self._timers: dict[int, Cancellable] = {}
+        self._awake = False
 
     def create(self, body: Mapping[str, object], *, source: str) -> Order:
         """Make an order out of a checked Add Order body; `source` is `api` or `omisell`."""
@@ -121,8 +122,9 @@ class Life:
         return state
 
     def wake(self) -> None:
-        """Arrange the next step of all orders anew: after a start, or when automatic was switched."""
+        """Arrange the next step of all orders anew; without it nothing comes by itself."""
         self.stop()
+        self._awake = True
         for order in self._book:
             if order.status_id == CANCELLATION_REQUESTED and self._live.config.orders.cancel_pending > 0:
                 self._cancel_later(order, self._live.config.orders.cancel_status)
@@ -131,6 +133,7 @@ class Life:
 
     def stop(self) -> None:
         """Call off all that was arranged."""
+        self._awake = False
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
@@ -238,9 +241,8 @@ class Life:
         self._later(order, delay, lambda: self._change(order, target, event_of(target)))
 
     def _later(self, order: Order, delay: float, step: Callable[[], object]) -> None:
-        known = self._timers.pop(order.seq, None)
-        if known is not None:
-            known.cancel()
+        if not self._awake:
+            return
 
         def run() -> None:
             self._timers.pop(order.seq, None)

@@ -201,6 +201,15 @@ class OrderBook:
         orders = self._by_number.get(order_number, ())
         return [order for order in orders if shop_id is None or order.shop.shop_id == shop_id]
 
+    def matching(self, part: str) -> list[Order]:
+        """Orders with that text in either number, whatever the case; oldest first."""
+        folded = part.casefold()
+        return [
+            order
+            for order in self._by_omisell.values()
+            if folded in order.order_number.casefold() or folded in order.omisell_order_number.casefold()
+        ]
+
     def seen(self, order: Order) -> State | None:
         """What the detail shows of it now; None while it does not show it at all."""
         now = self._monotonic()

@@ -1,6 +1,7 @@
 """Webhooks: made on each event, sent with the guide's retries, logged."""
 
 import asyncio
+import itertools
 import json
 import random
 from collections import deque
@@ -111,6 +112,10 @@ class Pushes:
         """How many are not settled yet."""
         return sum(push.state == "waiting" for push in self._log.values())
 
+    def newest(self, limit: int) -> list[Push]:
+        """The last so many, newest first."""
+        return list(itertools.islice(reversed(self._log.values()), limit))
+
     def of(self, number: str) -> list[Push]:
         """The pushes of one order, by either number."""
         return [push for push in self if number in {push.order_number, push.omisell_order_number}]
@@ -212,12 +217,13 @@ class Pushes:
         else:
             self._enqueue(push)
             if self._faults.strikes("push_duplicate", push.event):
-                self._queue.append(push)
-                self._pump()
+                self._enqueue(push)
             self._release(push.omisell_order_number)
 
     def _hold(self, push: Push, seconds: float) -> None:
         number = push.omisell_order_number
+        if self._session is None:
+            return  # the start sends what waits
         self._held[number] = (push, self._clock.call_later(seconds, lambda: self._release(number)))
 
     def _release(self, number: str) -> None:
@@ -227,11 +233,15 @@ class Pushes:
             self._enqueue(held[0])
 
     def _enqueue(self, push: Push) -> None:
+        if self._session is None:
+            return  # the start sends what waits
         push.next_try_at = None
         self._queue.append(push)
         self._pump()
 
     def _later(self, seconds: float, push: Push) -> None:
+        if self._session is None:
+            return  # the start sends what waits
         self._timer_seq += 1
         seq = self._timer_seq
 

@@ -137,10 +137,15 @@ class Simulator:
             self._site = None
 
     async def refuse_connections(self) -> None:
-        """Close the listening socket: connecting fails, until `accept_connections`."""
-        if self._site is not None:
-            await self._site.stop()
-            self._site = None
+        """Close the listening socket and all connections: connecting fails, until `accept_connections`."""
+        if self._site is None or self._runner is None:
+            return
+        await self._site.stop()
+        self._site = None
+        if self._runner.server is not None:
+            for connection in self._runner.server.connections:
+                if isinstance(connection.transport, asyncio.Transport):
+                    connection.transport.abort()
 
     async def accept_connections(self) -> None:
         """Listen (again) on the same address and port."""
@@ -154,7 +159,7 @@ class Simulator:
     def configure(self, config: SimulatorConfig) -> None:
         """Put another configuration in force; shops, products and locations take a `reset` to change."""
         before, self._live.config = self._live.config, config
-        if (before.life, before.clock_factor) != (config.life, config.clock_factor):
+        if self._runner is not None and (before.life, before.clock_factor) != (config.life, config.clock_factor):
             self.life.wake()
         if isinstance(self.clock, SystemClock):
             self.clock.offset = config.clock_offset
@@ -170,6 +175,8 @@ class Simulator:
         self.faults.off()
         self.faults.patch(self.config.faults)
         self.ledger.clear()
+        if self._runner is not None:
+            self.life.wake()
         self._changed()
 
     def create(self, body: Mapping[str, object] | None = None, *, status_id: int | None = None) -> Order:
@@ -249,8 +256,13 @@ class Simulator:
 
     def _changed(self) -> None:
         for predicate, waiter in self._waiters:
-            if not waiter.done() and predicate():
-                waiter.set_result(None)
+            if waiter.done():
+                continue
+            try:
+                if predicate():
+                    waiter.set_result(None)
+            except Exception as error:  # noqa: BLE001 - it is the waiting test's, not the caller's of the API
+                waiter.set_exception(error)
 
     def _announce(self, order: Order, state: State, event: str | None) -> None:
         self.pushes.announce(order, state, event)
