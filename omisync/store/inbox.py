@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from omisync.store.database import Database
 from omisync.store.group_commit import GroupCommit
 
+OWED_DELAY = 120.0  # seconds that a detail nobody hurries for waits: the next push may ask for it too
 INBOX_RETENTION = 30 * 86_400.0  # seconds; Omisell repeats a push for 2 h 35 min [guide]
 
 
@@ -67,7 +68,7 @@ class Inbox:
 
     async def route(self, shop_id: int, most: int = 1000) -> list[Routed]:
         """Judges up to `most` new pushes and asks for the fetches they call for."""
-        rows = await self._database.rows("inbox.route", shop_id=shop_id, most=most)
+        rows = await self._database.rows("inbox.route", shop_id=shop_id, most=most, owed_delay=OWED_DELAY)
         return [Routed(row["state"], row["event"], row["pushes"]) for row in rows]
 
     async def purge(self, most: int) -> int:

@@ -112,10 +112,17 @@ class Orders:
         )
         return len(rows)
 
-    async def claim(self, most: int) -> list[Fetch]:
-        """Takes up to `most` fetches that are due, under one fresh lease of `LEASE_SECONDS`."""
+    async def claim(self, most: int, *, owed: bool = False) -> list[Fetch]:
+        """Takes up to `most` fetches that are due, under one fresh lease of `LEASE_SECONDS`.
+
+        Args:
+            most: how many.
+            owed: those that nobody is in a hurry for, instead of those that were asked for.
+        """
         token = uuid.uuid4()
-        rows = await self._database.rows("refreshes.claim", most=most, lease_token=token, lease_seconds=LEASE_SECONDS)
+        rows = await self._database.rows(
+            "refreshes.claim", owed=owed, most=most, lease_token=token, lease_seconds=LEASE_SECONDS
+        )
         return [Fetch(lease_token=token, **dict(row)) for row in rows]
 
     async def renew(self, leases: Sequence[uuid.UUID]) -> set[str]:

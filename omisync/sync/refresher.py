@@ -59,10 +59,10 @@ class Refresher:
         self._breaker = breaker
         self._budget = budget
         self._shop_id = shop_id
-        self._places = concurrency
+        self._places = {CallClass.REFRESH: concurrency, CallClass.SWEEP: max(1, concurrency // 4)}
         self._interval = interval
         self._flight: Flight[str] = Flight(orders.renew)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[CallClass, set[asyncio.Task[None]]] = {cls: set() for cls in self._places}
         self._stopping = asyncio.Event()
         self._pushed = Wake()
         self._wanted = Wake()
@@ -83,7 +83,11 @@ class Refresher:
         renewal = asyncio.create_task(self._renew())
         try:
             async with asyncio.TaskGroup() as group:
-                for step, wake in ((self._route, self._pushed), (self._take, self._wanted)):
+                for step, wake in (
+                    (self._route, self._pushed),
+                    (self._take_wanted, self._wanted),
+                    (self._take_owed, Wake()),
+                ):
                     group.create_task(
                         forever("refresher", step, interval=self._interval, wake=wake, stopping=self._stopping)
                     )
@@ -97,32 +101,40 @@ class Refresher:
             self._wanted.set()
         return sum(judged.pushes for judged in routed) >= ROUTE_AT_ONCE
 
-    async def _take(self) -> bool:
-        free = self._places - len(self._tasks)
+    async def _take_wanted(self) -> bool:
+        return await self._take(CallClass.REFRESH)
+
+    async def _take_owed(self) -> bool:
+        """Details that nobody is in a hurry for are paid out of what the other calls leave."""
+        return await self._take(CallClass.SWEEP)
+
+    async def _take(self, cls: CallClass) -> bool:
+        tasks = self._tasks[cls]
+        free = self._places[cls] - len(tasks)
         if free <= 0:
-            await unless_set(self._stopping, asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED))
+            await unless_set(self._stopping, asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED))
             return True
-        room = await unless_set(self._stopping, self._room())
+        room = await unless_set(self._stopping, self._room(cls))
         if room is None:
             return False
         most = min(free, room)
         asked_at = time.monotonic()
-        fetches = await self._orders.claim(most)
+        fetches = await self._orders.claim(most, owed=cls is CallClass.SWEEP)
         for fetch in fetches:
             self._flight.take(fetch.omisell_order_number, fetch.lease_token, asked_at)
-            task = asyncio.create_task(self._work(fetch))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            task = asyncio.create_task(self._work(fetch, cls))
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
         return len(fetches) == most
 
-    async def _room(self) -> int:
+    async def _room(self, cls: CallClass) -> int:
         await self._breaker.passable()
-        return await self._budget.wait_available(CallClass.REFRESH)
+        return await self._budget.wait_available(cls)
 
-    async def _work(self, fetch: Fetch) -> None:
+    async def _work(self, fetch: Fetch, cls: CallClass) -> None:
         log = self._log.bind(omisell_order_number=fetch.omisell_order_number, order_number=fetch.order_number)
         try:
-            await self._refresh(fetch, log)
+            await self._refresh(fetch, cls, log)
         except asyncio.CancelledError:
             await asyncio.shield(self._give_back(fetch, 0.0))
             raise
@@ -135,9 +147,9 @@ class Refresher:
         finally:
             self._flight.drop(fetch.omisell_order_number)
 
-    async def _refresh(self, fetch: Fetch, log: structlog.stdlib.BoundLogger) -> None:
+    async def _refresh(self, fetch: Fetch, cls: CallClass, log: structlog.stdlib.BoundLogger) -> None:
         try:
-            detail = await self._omisell.order_detail(fetch.omisell_order_number, cls=CallClass.REFRESH)
+            detail = await self._omisell.order_detail(fetch.omisell_order_number, cls=cls)
         except Throttled as error:
             await self._give_back(fetch, error.retry_after)
         except AuthenticationFailed:
@@ -194,8 +206,9 @@ class Refresher:
                 self._log.warning("leases could not be renewed", error=str(error))
 
     async def _land(self, grace: float) -> None:
-        if self._tasks:
-            _, late = await asyncio.wait(self._tasks, timeout=grace)
+        tasks = [task for tasks in self._tasks.values() for task in tasks]
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=grace)
             for task in late:
                 task.cancel()
             if late:

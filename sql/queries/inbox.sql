@@ -15,15 +15,18 @@ FROM unnest(:dedup_keys::uuid[], :events::text[], :categories::text[], :handled:
 ON CONFLICT (dedup_key) DO NOTHING
 RETURNING dedup_key;
 
--- name: route(most, shop_id)
+-- name: route(most, shop_id, owed_delay)
 -- Judges new pushes and asks for the fetches they call for, one an order. No fetch for another shop's order, nor for a
 -- push that says nothing newer than what is known: older than the detail applied, or a change that an earlier push told
--- (the guide's triple) and a detail fetched since.
+-- (the guide's triple) and a detail fetched since. The order.created that answers our own add tells what the answer told:
+-- its detail is owed, not urgent, and most often the next push comes first and one fetch serves both.
 WITH batch AS (
     SELECT * FROM omisync.inbox WHERE state = 'new' ORDER BY id LIMIT :most FOR UPDATE SKIP LOCKED
 ), judged AS (
     SELECT b.id, b.order_number, b.omisell_order_number, b.updated_time, b.received_at,
         CASE
+            WHEN b.event = 'order.created' AND k.detail IS NULL AND k.status_id = b.status_id
+                AND (b.shop_id IS NULL OR b.shop_id = :shop_id::bigint) THEN 'owed'
             WHEN b.shop_id IS NOT NULL AND b.shop_id <> :shop_id::bigint THEN 'ignored'
             WHEN b.omisell_order_number IS NULL THEN 'unhandled'
             WHEN k.detail IS NOT NULL AND b.category = 'order' AND to_timestamp(b.updated_time) < k.omisell_updated_at THEN 'known'
@@ -40,6 +43,18 @@ WITH batch AS (
     SELECT j.omisell_order_number, max(j.order_number) AS order_number, max(j.updated_time) AS updated_time,
            min(j.received_at) AS received_at
     FROM judged AS j WHERE j.verdict = 'waiting' GROUP BY j.omisell_order_number
+), dated AS (
+    -- so that a sweep, which sees the same time in Omisell's list, does not take the order for stale
+    UPDATE omisync.orders AS k SET omisell_updated_at = coalesce(k.omisell_updated_at, to_timestamp(j.updated_time))
+    FROM judged AS j WHERE j.verdict = 'owed' AND k.omisell_order_number = j.omisell_order_number
+), owing AS (
+    INSERT INTO omisync.refreshes (omisell_order_number, order_number, source, priority, wanted_at, available_at)
+    SELECT DISTINCT ON (j.omisell_order_number) j.omisell_order_number, j.order_number, 'webhook', 2,
+           to_timestamp(j.updated_time), now() + make_interval(secs => :owed_delay::float8)
+    FROM judged AS j
+    WHERE j.verdict = 'owed' AND j.omisell_order_number NOT IN (SELECT w.omisell_order_number FROM wanted AS w)
+    ORDER BY j.omisell_order_number
+    ON CONFLICT (omisell_order_number) DO NOTHING
 ), asked AS (
     INSERT INTO omisync.refreshes AS f (omisell_order_number, order_number, source, priority, wanted_at, requested_at)
     SELECT w.omisell_order_number, w.order_number, 'webhook', 0, to_timestamp(w.updated_time), w.received_at FROM wanted AS w
@@ -50,11 +65,12 @@ WITH batch AS (
         priority = 0,
         wanted_at = greatest(f.wanted_at, excluded.wanted_at),
         generation = f.generation + 1,
-        requested_at = least(f.requested_at, excluded.requested_at),
+        requested_at = CASE WHEN f.priority = 2 THEN excluded.requested_at
+                            ELSE least(f.requested_at, excluded.requested_at) END,
         available_at = least(f.available_at, now())
 ), marked AS (
     UPDATE omisync.inbox AS i
-    SET state = j.verdict, handled_at = CASE WHEN j.verdict = 'waiting' THEN NULL ELSE now() END
+    SET state = CASE j.verdict WHEN 'owed' THEN 'known' ELSE j.verdict END, handled_at = CASE WHEN j.verdict = 'waiting' THEN NULL ELSE now() END
     FROM judged AS j WHERE i.id = j.id
     RETURNING i.state, i.event
 )

@@ -15,17 +15,17 @@ ON CONFLICT (omisell_order_number) DO UPDATE SET
     available_at = least(f.available_at, now())
 RETURNING omisell_order_number;
 
--- name: claim(most, lease_token, lease_seconds)
--- Takes the fetches that are due, the most urgent and oldest first. An order whose add is being sent this moment is left
+-- name: claim(owed, most, lease_token, lease_seconds)
+-- Takes the fetches that are due, the most urgent and oldest first: those that were asked for, or those that are only owed. An order whose add is being sent this moment is left
 -- until that call has ended: its answer comes first.
 WITH due AS (
     SELECT f.omisell_order_number FROM omisync.refreshes AS f
-    WHERE f.lease_token IS NULL AND f.available_at <= now()
+    WHERE f.lease_token IS NULL AND f.available_at <= now() AND (f.priority = 2) = :owed::boolean
       AND NOT EXISTS (SELECT FROM omisync.outbox AS o WHERE o.order_number = f.order_number AND o.state = 'sending' AND o.kind = 'order.add')
     ORDER BY f.priority, f.available_at LIMIT :most FOR UPDATE OF f SKIP LOCKED
 ), left_behind AS (
     SELECT f.omisell_order_number FROM omisync.refreshes AS f
-    WHERE f.lease_token IS NOT NULL AND f.lease_until < now() LIMIT :most FOR UPDATE OF f SKIP LOCKED
+    WHERE f.lease_token IS NOT NULL AND f.lease_until < now() AND (f.priority = 2) = :owed::boolean LIMIT :most FOR UPDATE OF f SKIP LOCKED
 ), taken AS (
     SELECT * FROM left_behind UNION ALL SELECT * FROM due LIMIT :most
 )

@@ -328,3 +328,37 @@ async def test_an_operator_may_ask_for_an_order_by_either_number(house: Any, num
     assert await house.operator.request_refresh([number, "unknown"]) == 1
     (fetch,) = await house.orders.claim(10)
     assert (fetch.omisell_order_number, fetch.source) == ("OMI-1", "operator")
+
+
+async def test_the_push_that_answers_our_own_add_is_no_fetch_but_its_detail_is_owed(house: Any) -> None:
+    await house.add("A-1")
+    (claim,) = await house.outbox.claim("order.add", 1)
+    await house.outbox.finish(
+        Ending(claim, "done", "added", event="added", omisell_order_number="OMI-1", status_id=200, spent=1)
+    )
+    await house.inbox.add(push(event="order.created", status_id=200))
+    await house.inbox.route(SHOP)
+    assert await states(house) == ["known"]
+    assert await house.orders.claim(10) == []
+    assert await house.orders.claim(10, owed=True) == []
+    assert await house.orders.differing([Listed("OMI-1", "A-1", 200, 1000)]) == []
+    await house.sql.execute("UPDATE omisync.refreshes SET available_at = now()")
+    (fetch,) = await house.orders.claim(10, owed=True)
+    await house.orders.apply(snapshot(fetch, 200))
+    assert (await house.order("A-1"))["detail"] is not None
+
+
+async def test_a_detail_owed_is_fetched_with_the_next_push(house: Any) -> None:
+    await house.add("A-1")
+    (claim,) = await house.outbox.claim("order.add", 1)
+    await house.outbox.finish(
+        Ending(claim, "done", "added", event="added", omisell_order_number="OMI-1", status_id=200, spent=1)
+    )
+    await house.inbox.add(push("r-1", event="order.created", status_id=200))
+    await house.inbox.route(SHOP)
+    await house.inbox.add(push("r-2", event="order.ready_to_ship", status_id=460, updated_time=1001))
+    await house.inbox.route(SHOP)
+    (fetch,) = await house.orders.claim(10)
+    assert fetch.wanted_time == 1001
+    await house.orders.apply(snapshot(fetch, 460, 1001))
+    assert await house.orders.claim(10, owed=True) == []
