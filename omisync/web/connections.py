@@ -1,0 +1,227 @@
+"""The connections of one listener: never more than agreed, and none that keeps us waiting."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+from structlog.typing import FilteringBoundLogger
+
+from omisync.web.trouble import fault
+
+REFUSAL: Final = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+REFUSAL_SECONDS: Final = 1.0
+"""How long one that is turned away may take to say something, so that it can read why."""
+REFUSALS_AT_ONCE: Final = 64
+"""Beyond these a connection is dropped without a word."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a listener grants its clients; times in seconds, sizes in bytes.
+
+    Attributes:
+        connections: open at once. When all are taken, the one that has been silent longest makes room.
+        head: from connecting to the end of the first request's head.
+        idle: between requests, and for the head of each later one. Longer than the minute for which proxies keep
+            their upstream connections, so that it is they who close them.
+        lingering: for reading on what is too much, so that the client can read the answer.
+        receive_buffer: of each connection in the kernel; what can arrive before we look at it.
+        line: of a request line or a header.
+        check_every: how often the silent ones are looked through.
+    """
+
+    connections: int = 512
+    head: float = 10.0
+    idle: float = 75.0
+    lingering: float = 2.0
+    receive_buffer: int = 64 * 1024
+    line: int = 8190
+    check_every: float = 1.0
+
+
+class Connections:
+    """Every open connection, and since when it has been silent.
+
+    A slow client costs a place, never the service: silence is ended after `Limits.head` or `Limits.idle`, and at once
+    when its place is needed.
+    """
+
+    def __init__(
+        self, manager: web.Server, limits: Limits, loop: asyncio.AbstractEventLoop, log: FilteringBoundLogger
+    ) -> None:
+        self._manager = manager
+        self._application = manager.request_handler
+        manager.request_handler = self._answer
+        self._limits = limits
+        self._loop = loop
+        self._open: set[web.RequestHandler] = set()
+        self._silent: dict[web.RequestHandler, float] = {}  # the longest silent first; until when it may be
+        self._busy = 0
+        self._all_silent = asyncio.Event()
+        self._all_silent.set()
+        self._refusals = 0
+        self._check: asyncio.TimerHandle | None = loop.call_later(limits.check_every, self._look_through)
+        self._knobs: dict[str, Any] = {
+            "loop": loop,
+            "access_log": None,  # no line for each push
+            "logger": _Log(log),
+            "auto_decompress": False,  # what is compressed is turned away, not inflated
+            "keepalive_timeout": limits.idle,
+            "lingering_time": limits.lingering,
+            "max_line_size": limits.line,
+            "max_field_size": limits.line,
+            "read_bufsize": limits.receive_buffer,
+        }
+        self.draining = False
+        """While True, every answer ends its connection."""
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    @property
+    def has_silent(self) -> bool:
+        """Whether a connection is open that has no request under way, and might be about to send one."""
+        return bool(self._silent)
+
+    def __call__(self) -> asyncio.Protocol:
+        """The protocol of a new connection."""
+        if len(self._open) >= self._limits.connections and not self._make_room():
+            if self._refusals >= REFUSALS_AT_ONCE:
+                return _Drop()
+            self._refusals += 1
+            return _Refusal(self._loop, self._refused)
+        connection = _Connection(self._manager, self, **self._knobs)
+        self._open.add(connection)
+        return connection
+
+    def opened(self, connection: web.RequestHandler) -> None:
+        """It is there, and has not said anything yet."""
+        self._silent[connection] = self._loop.time() + self._limits.head
+
+    def lost(self, connection: web.RequestHandler) -> None:
+        """It has gone."""
+        self._open.discard(connection)
+        self._silent.pop(connection, None)
+
+    async def finished(self, seconds: float) -> bool:
+        """Waits until no request is under way, at most so long; False if some still are."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._all_silent.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def stop(self) -> None:
+        """Looks after them no longer."""
+        if self._check is not None:
+            self._check.cancel()
+            self._check = None
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Lets the application answer, and knows the connection as busy until then."""
+        connection = request.protocol
+        self._silent.pop(connection, None)
+        self._busy += 1
+        if self._busy == 1:
+            self._all_silent.clear()
+        try:
+            answer = await self._application(request)
+            if self.draining:
+                answer.force_close()
+            return answer
+        finally:
+            self._busy -= 1
+            if self._busy == 0:
+                self._all_silent.set()
+            if connection in self._open:
+                self._silent[connection] = self._loop.time() + self._limits.idle
+
+    def _make_room(self) -> bool:
+        for connection in self._silent:
+            self._end(connection)
+            return True
+        return False
+
+    def _end(self, connection: web.RequestHandler) -> None:
+        self.lost(connection)
+        connection.force_close()
+
+    def _look_through(self) -> None:
+        now = self._loop.time()
+        for connection in [silent for silent, until in self._silent.items() if until <= now]:
+            self._end(connection)
+        self._check = self._loop.call_later(self._limits.check_every, self._look_through)
+
+    def _refused(self) -> None:
+        self._refusals -= 1
+
+
+class _Connection(web.RequestHandler):
+    """aiohttp's connection, known to its `Connections`."""
+
+    __slots__ = ("_connections",)
+
+    def __init__(self, manager: web.Server, connections: Connections, **knobs: Any) -> None:
+        super().__init__(manager, **knobs)
+        self._connections = connections
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._connections.opened(self)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._connections.lost(self)
+        super().connection_lost(exc)
+
+
+class _Refusal(asyncio.Protocol):
+    """Says 503 as soon as the client has said anything, and hangs up."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, ended: Callable[[], None]) -> None:
+        self._loop = loop
+        self._ended = ended
+        self._transport: asyncio.Transport | None = None
+        self._patience: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - a stream server makes no other kind
+        self._transport = transport
+        self._patience = self._loop.call_later(REFUSAL_SECONDS, transport.abort)
+
+    def data_received(self, data: bytes) -> None:  # noqa: ARG002 - what it says changes nothing
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(REFUSAL)
+            self._transport.close()
+
+    def connection_lost(self, exc: BaseException | None) -> None:  # noqa: ARG002 - why makes no difference
+        if self._patience is not None:
+            self._patience.cancel()
+        self._ended()
+
+
+class _Drop(asyncio.Protocol):
+    """Hangs up."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - a stream server makes no other kind
+        transport.abort()
+
+
+class _Log:
+    """What aiohttp has to say, as one event a line: a client that speaks no proper HTTP is no error of ours."""
+
+    def __init__(self, log: FilteringBoundLogger) -> None:
+        self._log = log
+
+    def debug(self, message: str, *details: object, exc_info: BaseException | None = None) -> None:
+        self._log.debug("http", what=message % details, error=type(exc_info).__name__)
+
+    def exception(self, message: str, *details: object, exc_info: BaseException | None = None) -> None:
+        if isinstance(exc_info, HttpProcessingError):
+            self.debug(message, *details, exc_info=exc_info)
+        else:
+            self._log.error("http answer failed", what=message % details, **fault(exc_info))
