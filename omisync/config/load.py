@@ -21,13 +21,19 @@ PLACES = (Path("config.toml"), Path("/etc/omisync/config.toml"))
 """Where a configuration is looked for when neither `--config` nor `$OMISYNC_CONFIG` names one."""
 
 
-def load_settings(path: Path | None = None, env: Mapping[str, str] | None = None) -> Settings:
+def load_settings(
+    path: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    *,
+    stand_ins: Mapping[str, object] | None = None,
+) -> Settings:
     """The configuration out of its file and the environment.
 
     Args:
         path: the file to read; without it `$OMISYNC_CONFIG`, `./config.toml`, `/etc/omisync/config.toml`, or
             the environment alone when none of them is there.
         env: the environment, `os.environ` by default. A variable beats the file; an empty one is as if unset.
+        stand_ins: values by dotted key for those that are not given, of a command that does not need them.
 
     Raises:
         ConfigError: with every fault found, one line each; never a secret's value.
@@ -39,7 +45,8 @@ def load_settings(path: Path | None = None, env: Mapping[str, str] | None = None
     env_layer, faults = from_environment(env)
     for layer in (file_layer, env_layer):
         faults |= _given_twice(layer)
-    values = override(file_layer, env_layer)
+    stand_in_layer = {key: Given(value, "stand-in") for key, value in (stand_ins or {}).items()}
+    values = override(override(stand_in_layer, file_layer), env_layer)
     for key in [key for key in values if key not in known_keys()]:
         faults[key] = unknown_key(key, values.pop(key))
     _read_secret_files(values, env, faults)

@@ -205,16 +205,18 @@ def _callback_url(value: Any) -> str:
 
 
 def _url_path(value: Any) -> str:
-    if isinstance(value, str) and re.fullmatch(r"/[^\s?#]*", value):
+    if isinstance(value, str) and re.fullmatch(r"/[^\s?#{}]*", value):
         return value
-    raise refuse('expected a path that begins with a slash and has no query, such as "/webhooks/omisell"')
+    raise refuse(
+        'expected a path that begins with a slash and has neither query nor braces, such as "/webhooks/omisell"'
+    )
 
 
 def _order_path(value: Any) -> str:
-    path = _url_path(value)
-    if "{omisell_order_number}" not in path:
+    path = value.replace("{omisell_order_number}", "0", 1) if isinstance(value, str) else value
+    if _url_path(path) == value:
         raise refuse('expected a path with the place of the number, such as "/orders/{omisell_order_number}"')
-    return path
+    return str(value)
 
 
 def _seller_id(value: Any) -> str:

@@ -1,0 +1,156 @@
+"""`omisync reconcile`, `shops` and `pickups`: what is looked up at Omisell at once."""
+
+# ruff: noqa: PLC0415 (what is heavy is imported by the command that needs it, so that --help answers at once)
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Annotated, Self
+
+import typer
+
+from omisync.cli import output
+from omisync.cli.failures import FAILED, WrongUsage
+from omisync.cli.options import Common, Config, Debug, Json, examples
+
+if TYPE_CHECKING:
+    from omisync.store import Difference
+    from omisync.sync.sweeper import Swept
+
+WIDEST_SINCE = 366 * 86400.0
+"""Seconds. Omisell's list gives a hundred orders a call, and a hundred calls a minute: a year is plenty."""
+
+
+def add_to(app: typer.Typer) -> None:
+    """Puts the commands into the tree."""
+    app.command(epilog=examples("reconcile --since 30d --dry-run"))(reconcile)
+    app.command(epilog=examples("shops"))(shops)
+    app.command(epilog=examples("pickups"))(pickups)
+
+
+def reconcile(
+    context: typer.Context,
+    since: Annotated[str, typer.Option(metavar="DURATION", help="How far to reach back: 12h, 7d.")] = "7d",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the differences; exit 1 if any.")] = False,
+    config: Config = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Compare Omisell's orders with our tables now.
+
+    What differs is fetched by the daemon.
+    """
+    common = Common.of(context, config, json, debug)
+    seconds = _seconds(since)
+    settings = common.settings()
+    from omisync.remote import sweep_now
+
+    with _Progress(shown=not common.json) as progress:
+        swept = common.run(sweep_now(settings, seconds, dry_run=dry_run, on_page=progress.on_page))
+    if common.json:
+        output.print_json(
+            {"seen": swept.seen, "differences": swept.differences, "dry_run": dry_run, "repairs": len(swept.repairs)}
+        )
+    else:
+        _print_swept(swept, dry_run=dry_run)
+    if dry_run and swept.differences:
+        raise typer.Exit(FAILED)
+
+
+def shops(context: typer.Context, config: Config = None, json: Json = False, debug: Debug = False) -> None:
+    """List the account's shops, to find omisell.shop_id.
+
+    Works before shop_id, database or webhook are configured.
+    """
+    common = Common.of(context, config, json, debug)
+    settings = common.settings_for_lookup()
+    from omisync.remote import list_shops
+
+    found = common.run(list_shops(settings))
+    if common.json:
+        output.print_json([{"shop_id": shop.shop_id, "name": shop.name, "platform": shop.platform} for shop in found])
+        return
+    _print_list(
+        ("shop_id", "name", "platform"), [(shop.shop_id, shop.name, shop.platform) for shop in found], "no shops"
+    )
+
+
+def pickups(context: typer.Context, config: Config = None, json: Json = False, debug: Debug = False) -> None:
+    """List the account's warehouses, to find omisell.pickup_id."""
+    common = Common.of(context, config, json, debug)
+    settings = common.settings_for_lookup()
+    from omisync.remote import list_pickups
+
+    found = common.run(list_pickups(settings))
+    if common.json:
+        output.print_json([{"pickup_id": pickup.id, "name": pickup.name} for pickup in found])
+        return
+    _print_list(("pickup_id", "name"), [(pickup.id, pickup.name) for pickup in found], "no pickup addresses")
+
+
+def _seconds(since: str) -> float:
+    from omisync.config import parse_duration
+
+    try:
+        seconds = parse_duration(since)
+    except ValueError as error:
+        raise WrongUsage(f"--since {since}: {error}") from None
+    if seconds > WIDEST_SINCE:
+        raise WrongUsage(f"--since {since}: at most {WIDEST_SINCE / 86400:.0f}d")
+    return seconds
+
+
+def _print_list(names: Sequence[str], rows: Sequence[Sequence[object]], nothing: str) -> None:
+    if not rows:
+        output.say(nothing)
+        return
+    made = output.table(*names, wrap=["name"])
+    for one in rows:
+        output.row(made, *one)
+    output.console().print(made)
+
+
+def _print_swept(swept: Swept, *, dry_run: bool) -> None:
+    if swept.differences:
+        made = output.table("order", "at Omisell", "difference", "here", "there", wrap=["difference"])
+        for one in swept.differences:
+            output.row(
+                made, one.order_number, one.omisell_order_number, _words(one), one.known_status_id, one.status_id
+            )
+        output.console().print(made)
+    asked = "would be fetched" if dry_run else "will be fetched"
+    output.say(f"{swept.seen} orders compared, {len(swept.differences)} differ, {len(swept.repairs)} {asked}")
+
+
+def _words(difference: Difference) -> str:
+    return {
+        "missing": "not in our tables",
+        "stale": "changed at Omisell since",
+        "status": "another status",
+        "asked": "being fetched already",
+    }[difference.kind]
+
+
+class _Progress:
+    """A bar of orders read, on a terminal only."""
+
+    def __init__(self, *, shown: bool) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+        screen = Console(stderr=True)
+        columns = (TextColumn("reading Omisell's list"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        self._bar = Progress(*columns, console=screen, transient=True, disable=not (shown and screen.is_terminal))
+        self._task = self._bar.add_task("", total=None)
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    @property
+    def on_page(self) -> Callable[[int, int], None]:
+        """What the sweep tells of each page."""
+        return lambda seen, count: self._bar.update(self._task, completed=seen, total=max(seen, count))

@@ -1,0 +1,104 @@
+"""`omisync orders`: what is known of orders, each with its timeline."""
+
+# ruff: noqa: PLC0415 (what is heavy is imported by the command that needs it, so that --help answers at once)
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from omisync.cli import output
+from omisync.cli.failures import FAILED, CommandFailed
+from omisync.cli.options import Common, Config, Debug, Json, examples
+
+if TYPE_CHECKING:
+    from omisync.store.operator import OrderRow
+
+group = typer.Typer(no_args_is_help=True, help="Orders as Omisell has them.")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Puts the group into the tree of commands."""
+    app.add_typer(group, name="orders")
+
+
+@group.command("list", epilog=examples("orders list --open"))
+def list_orders(
+    context: typer.Context,
+    status: Annotated[int | None, typer.Option(help="Only orders in this status, such as 460.")] = None,
+    open_only: Annotated[bool, typer.Option("--open", help="Only orders that are not final.")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="At most so many.")] = 50,
+    config: Config = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """List orders, the last changed first."""
+    common = Common.of(context, config, json, debug)
+    rows = common.operate(lambda operator: operator.orders_list(status, open_only=open_only, limit=limit))
+    if common.json:
+        output.print_json(rows)
+    elif not rows:
+        output.say("no orders")
+    else:
+        _print_orders(rows)
+        if len(rows) == limit:
+            output.say(f"the {limit} changed last are shown; more with --limit", "dim")
+
+
+@group.command("show", epilog=examples("orders show WEB-1001"))
+def show(
+    context: typer.Context,
+    number: Annotated[str, typer.Argument(help="The shop's order number, or Omisell's.")],
+    config: Config = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Show an order with its parcels and everything that happened to it."""
+    common = Common.of(context, config, json, debug)
+    view = common.operate(lambda operator: operator.order_show(number))
+    if view is None:
+        raise CommandFailed(f"order {number}: neither the outbox nor Omisell's orders have it")
+    from omisync.cli.order_view import as_json, print_order
+
+    if common.json:
+        output.print_json(as_json(view))
+    else:
+        print_order(view)
+
+
+@group.command("refresh", epilog=examples("orders refresh WEB-1001 WEB-1002"))
+def refresh(
+    context: typer.Context,
+    numbers: Annotated[list[str], typer.Argument(help="Order numbers, the shop's or Omisell's.")],
+    config: Config = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Ask the daemon to fetch orders from Omisell anew."""
+    common = Common.of(context, config, json, debug)
+    wanted = list(dict.fromkeys(numbers))
+    known = common.operate(lambda operator: operator.request_refresh(wanted))
+    if common.json:
+        output.print_json({"asked": len(wanted), "known": known})
+    else:
+        unknown = len(wanted) - known
+        output.say(f"{known} of {len(wanted)} will be fetched" + (f"; {unknown} not known" if unknown else ""))
+    if known < len(wanted):
+        raise typer.Exit(FAILED)
+
+
+def _print_orders(rows: list[OrderRow]) -> None:
+    made = output.table("order", "at Omisell", "status", "name", "changed", "tracking", wrap=["name", "tracking"])
+    for one in rows:
+        status = output.clean("" if one.status_id is None else one.status_id, "dim" if one.is_final else "")
+        output.row(
+            made,
+            one.order_number,
+            one.omisell_order_number,
+            status,
+            one.status_name,
+            one.omisell_updated_at,
+            one.tracking_numbers,
+        )
+    output.console().print(made)

@@ -1,0 +1,83 @@
+"""`omisync status`: the state of things, once or as a live screen."""
+
+# ruff: noqa: PLC0415 (what is heavy is imported by the command that needs it, so that --help answers at once)
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from omisync.cli import output
+from omisync.cli.options import Common, Config, Debug, Json, examples
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from omisync.store.operator import Operator
+
+
+def add_to(app: typer.Typer) -> None:
+    """Puts the command into the tree."""
+    app.command(epilog=examples("status --watch"))(status)
+
+
+def status(
+    context: typer.Context,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Look again and again, until Ctrl-C.")] = False,
+    interval: Annotated[float, typer.Option(min=0.1, max=3600, help="Seconds between looks.")] = 2.0,
+    config: Config = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Show depths, ages, failures, token, budget and the last sweeps.
+
+    With --watch --json each look is one line.
+    """
+    common = Common.of(context, config, json, debug)
+    if watch:
+        common.operate(lambda operator: _watch(operator, common, interval))
+        return
+    from omisync.cli.status_view import render
+
+    seen = common.operate(lambda operator: operator.status())
+    if common.json:
+        output.print_json(seen)
+    else:
+        output.console().print(render(seen))
+
+
+async def _watch(operator: Operator, common: Common, interval: float) -> None:
+    import asyncio
+
+    from omisync.cli.status_view import render
+
+    screen = output.console()
+    if common.json or not screen.is_terminal:
+        while True:
+            seen = await operator.status()
+            if common.json:
+                output.print_json(seen, indent=None)
+            else:
+                screen.print(render(seen), output.clean(""))
+            await asyncio.sleep(interval)
+    from rich.live import Live
+
+    with Live(console=screen, auto_refresh=False) as live:
+        await _follow(operator, lambda shown: live.update(shown, refresh=True), interval)
+
+
+async def _follow(operator: Operator, show: Callable[[RenderableType], None], interval: float) -> None:
+    """Shows one look after another; while the database is away, that it is."""
+    import asyncio
+
+    from omisync.cli.status_view import render
+    from omisync.store import StoreError
+
+    while True:
+        try:
+            show(render(await operator.status()))
+        except StoreError as error:
+            show(output.clean(f"{error}\nlooking again every {interval:g} s", "bold red"))
+        await asyncio.sleep(interval)
