@@ -17,9 +17,12 @@ import select
 import shutil
 import signal
 import sys
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+REMOVE_SECONDS = 5.0
+"""How long to try; what is left then cannot be removed by this user."""
 STOP_SECONDS = 5.0
 """How long a process may take to obey its signal before its group is killed."""
 
@@ -35,12 +38,19 @@ def clean_up(processes: Mapping[int, tuple[int, int]], folders: Iterable[Path]) 
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(descriptor, number)
     for pid, (descriptor, _) in processes.items():
-        ended, _, _ = select.select([descriptor], [], [], STOP_SECONDS)
-        if not ended:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(pid, signal.SIGKILL)
-            select.select([descriptor], [], [], STOP_SECONDS)
+        select.select([descriptor], [], [], STOP_SECONDS)
+        # Whoever is left of its group: itself, if it did not obey, and children that it did not take along.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGKILL)
+        select.select([descriptor], [], [], STOP_SECONDS)
     for folder in folders:
+        remove(folder)
+
+
+def remove(folder: Path) -> None:
+    """Remove a folder, again and again should something that is just ending still write into it."""
+    deadline = time.monotonic() + REMOVE_SECONDS
+    while folder.exists() and time.monotonic() < deadline:
         shutil.rmtree(folder, ignore_errors=True)
 
 

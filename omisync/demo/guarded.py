@@ -3,20 +3,16 @@
 import contextlib
 import os
 import secrets
-import shutil
 import signal
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 from omisync.demo import guard
 
 GUARD_SECONDS = 5.0
 """The guard leaves at once when told so; more than this and it is killed."""
-REMOVE_SECONDS = 5.0
-"""How long processes that are just ending may still write into a folder that is being removed."""
 
 
 class Guarded:
@@ -42,10 +38,7 @@ class Guarded:
 
     def remove(self, folder: Path) -> None:
         """Remove a folder with all that is in it."""
-        deadline = time.monotonic() + REMOVE_SECONDS
-        while folder.exists():
-            # A process on its way out may write once more while we remove: then it is not empty, and again.
-            shutil.rmtree(folder, ignore_errors=time.monotonic() < deadline)
+        guard.remove(folder)
 
     def process(self, pid: int, number: signal.Signals) -> None:
         """Name a child, started in a session of its own, that `number` stops."""
