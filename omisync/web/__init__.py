@@ -1,9 +1,11 @@
 """The two listeners: pushes from Omisell, and the operator's page with health and metrics."""
 
+from omisync.web.access import Access
+from omisync.web.admin import admin_app
 from omisync.web.connections import Limits
 from omisync.web.listen import Server, serve
 from omisync.web.metrics import Metrics
 from omisync.web.sockets import ListenError
 from omisync.web.webhook import Replaceable, webhook_app
 
-__all__ = ["Limits", "ListenError", "Metrics", "Replaceable", "Server", "serve", "webhook_app"]
+__all__ = ["Access", "Limits", "ListenError", "Metrics", "Replaceable", "Server", "admin_app", "serve", "webhook_app"]

@@ -1,0 +1,85 @@
+"""One order's story: events, outbox rows and pushes in one line of time."""
+
+import datetime as dt
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from omisync.omisell.statuses import NAMES
+from omisync.store.operator import OrderView, OutboxRow
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Something that happened to an order.
+
+    Attributes:
+        at: when we learnt or did it.
+        who: `shop`, `outbox`, `webhook`, `sweep`, `operator` or `omisell`.
+        what: in a few words.
+        more: details, of which none is personal.
+        bad: whether it wants attention.
+    """
+
+    at: dt.datetime
+    who: str
+    what: str
+    more: str = ""
+    bad: bool = False
+
+
+def timeline(view: OrderView) -> list[Moment]:
+    """Everything that happened to the order, oldest first."""
+    moments = [*_rows(view.outbox), *map(_event, view.events), *map(_push, view.pushes)]
+    return sorted(moments, key=lambda moment: moment.at)
+
+
+def _rows(rows: Sequence[OutboxRow]) -> Iterator[Moment]:
+    for row in rows:
+        yield Moment(row.created_at, "shop", f"wrote {row.kind}", f"outbox row {row.id}")
+        if row.finished_at is not None:
+            yield _ending(row, row.finished_at)
+
+
+def _ending(row: OutboxRow, at: dt.datetime) -> Moment:
+    tries = f"{row.attempts} {'try' if row.attempts == 1 else 'tries'}"
+    what = f"{row.kind} {row.state}" + (f": {row.outcome}" if row.outcome else "")
+    more = f"outbox row {row.id}, {tries}" + (f"; {row.error}" if row.error else "")
+    return Moment(at, "outbox", what, more, bad=row.state == "failed")
+
+
+def _event(event: Mapping[str, Any]) -> Moment:
+    kind = str(event["kind"])
+    what = kind.replace("_", " ")
+    old, new = event.get("old_status_id"), event.get("new_status_id")
+    if new is not None:
+        what = f"{what}: {_status(new)}" if old is None else f"{what}: {_status(old)} → {_status(new)}"
+    more = f"Omisell's time {event['occurred_at']:%Y-%m-%d %H:%M:%S} UTC"
+    data = _data(event.get("data"))
+    return Moment(
+        event["recorded_at"],
+        str(event["source"]),
+        what,
+        f"{more}; {data}" if data else more,
+        bad=kind in {"failed", "cancel_refused"},
+    )
+
+
+def _push(push: Mapping[str, Any]) -> Moment:
+    told = f"status {push['status_id']}" if push.get("status_id") is not None else "no status"
+    more = f"{told}, {push['authorization_form']}, {push['state']}"
+    if push.get("request_id"):
+        more += f", request {push['request_id']}"
+    return Moment(push["received_at"], "omisell", f"pushed {push['event'] or 'something without a name'}", more)
+
+
+def _status(status_id: int) -> str:
+    return f"{status_id} {NAMES.get(status_id, '')}".rstrip()
+
+
+def _data(text: object) -> str:
+    if not isinstance(text, str):
+        return ""
+    data = json.loads(text)
+    return ", ".join(f"{key} {value}" for key, value in data.items()) if isinstance(data, dict) else ""
