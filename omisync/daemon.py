@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import signal
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import aiohttp
 import structlog
@@ -39,7 +39,7 @@ from omisync.sync.refresher import Refresher
 from omisync.sync.sender import Sender
 from omisync.sync.sweeper import Sweeper
 from omisync.sync.tokens import SharedTokens
-from omisync.web import Metrics, admin_app, serve, webhook_app
+from omisync.web import Access, Metrics, Replaceable, admin_app, serve, webhook_app
 
 LEAD_EVERY = 3.0  # seconds between looks at who leads
 BEAT_EVERY = 5.0  # seconds between signs of life and fresh gauges
@@ -63,7 +63,6 @@ class Daemon:
         self._log = structlog.get_logger("daemon")
         self._stopping = asyncio.Event()
         self._leads = False
-        self._lag: float | None = None
         self.metrics = Metrics()
         database = settings.database
         self._database = Database(
@@ -77,7 +76,9 @@ class Daemon:
         self._leases = Leases(self._database, __version__)
         self._operator = Operator(self._database)
         self._budget = Budget(settings.omisell.bucket_size, settings.omisell.leak_per_minute)
-        self._authorizer = self._new_authorizer(settings)
+        self._authorizer = Replaceable(_authorizer(settings))
+        self._access = Access(_admin_token(settings))
+        self._wake_refresher: Callable[[], None] = lambda: None
 
     def stop(self) -> None:
         """Begins the ordered stop."""
@@ -100,12 +101,19 @@ class Daemon:
                 inbox=self,
                 metrics=self.metrics,
                 log=structlog.get_logger("webhook"),
+                pinned=self._settings.webhook.authorization != "auto",
             ),
             self._settings.webhook.listen,
             name="webhook",
         )
         self._say_hello(webhook.port)
-        admin = await serve(self._admin_app(), self._settings.admin.listen, name="admin")
+        admin = await serve(
+            admin_app(
+                source=self._operator, metrics=self.metrics, token=self._access, log=structlog.get_logger("admin")
+            ),
+            self._settings.admin.listen,
+            name="admin",
+        )
         try:
             await self._until_the_database_is_there()
             if not self._stopping.is_set():
@@ -125,11 +133,8 @@ class Daemon:
         """Stores a push (the listener's inbox) and wakes whoever waits for it."""
         new = await self._inbox.add(delivery)
         if new:
-            self._pushed()
+            self._wake_refresher()
         return new
-
-    def _pushed(self) -> None:
-        """Replaced by the refresher's own `wake` while it runs."""
 
     async def _work(self) -> None:
         settings = self._settings
@@ -183,7 +188,7 @@ class Daemon:
                 inbox=self._inbox,
                 counters=self.metrics,
             )
-            self._pushed = refresher.wake  # type: ignore[method-assign] # a listener's wake-up call
+            self._wake_refresher = refresher.wake
             await self._run_parts(sender, refresher, schedule, breaker)
 
     async def _run_parts(self, sender: Sender, refresher: Refresher, schedule: Schedule, breaker: Breaker) -> None:
@@ -218,8 +223,8 @@ class Daemon:
         finally:
             await schedule.stop()
 
-    async def _forever(self, name: str, step: Callable[[], object], interval: float) -> None:
-        await forever(name, step, interval=interval, wake=Wake(), stopping=self._stopping, steady=True)  # type: ignore[arg-type]
+    async def _forever(self, name: str, step: Callable[[], Awaitable[bool]], interval: float) -> None:
+        await forever(name, step, interval=interval, wake=Wake(), stopping=self._stopping, steady=True)
 
     async def _until_the_database_is_there(self) -> None:
         waiting = False
@@ -287,21 +292,6 @@ class Daemon:
             notify("WATCHDOG=1")
             await asyncio.sleep(interval)
 
-    def _admin_app(self) -> aiohttp.web.Application:
-        token = self._settings.admin.token
-        return admin_app(
-            source=self._operator,
-            metrics=self.metrics,
-            token=None if token is None else token.get_secret_value(),
-            log=structlog.get_logger("admin"),
-        )
-
-    def _new_authorizer(self, settings: Settings) -> Authorizer:
-        webhook = settings.webhook
-        return Authorizer(
-            webhook.authorization, [secret.get_secret_value() for secret in webhook.secret], webhook.callback_url
-        )
-
     def _say_hello(self, port: int) -> None:
         self._log.info("listening for pushes", path=self._settings.webhook.path, port=port)
         if self._settings.webhook.authorization == "none":
@@ -324,9 +314,22 @@ class Daemon:
         except Exception as error:  # noqa: BLE001 - a bad file must not end a running daemon: it keeps what it has
             self._log.error("the configuration was not read again; the old one stays", error=str(error))
         else:
-            self._authorizer = self._new_authorizer(settings)
+            self._authorizer.replace(_authorizer(settings))
+            self._access.replace(_admin_token(settings))
             self._log.info("configuration read again: log level and secrets")
         notify("READY=1")
+
+
+def _authorizer(settings: Settings) -> Authorizer:
+    webhook = settings.webhook
+    return Authorizer(
+        webhook.authorization, [secret.get_secret_value() for secret in webhook.secret], webhook.callback_url
+    )
+
+
+def _admin_token(settings: Settings) -> str | None:
+    token = settings.admin.token
+    return None if token is None else token.get_secret_value()
 
 
 def _rules(settings: Settings) -> SendingRules:

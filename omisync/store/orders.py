@@ -125,6 +125,10 @@ class Orders:
         )
         return [Fetch(lease_token=token, **dict(row)) for row in rows]
 
+    async def is_due(self, *, owed: bool = False) -> bool:
+        """Whether a claim would find anything."""
+        return bool(await self._database.value("refreshes.is_due", owed=owed))
+
     async def renew(self, leases: Sequence[uuid.UUID]) -> set[str]:
         """Keeps leases for another `LEASE_SECONDS`; returns the orders still held."""
         rows = await self._database.rows("refreshes.renew", lease_tokens=list(leases), lease_seconds=LEASE_SECONDS)

@@ -106,6 +106,10 @@ class Outbox:
         )
         return [_claim(row, token) for row in rows]
 
+    async def is_due(self, kind: Kind) -> bool:
+        """Whether a claim would find anything (unless the kind is paused)."""
+        return bool(await self._database.value("outbox.is_due", kind=kind))
+
     async def annul(self) -> int:
         """Ends the adds that a cancel overtook before anything was sent, with their cancels; returns how many adds."""
         async with self._database.transaction() as connection:

@@ -114,12 +114,15 @@ class Refresher:
         if free <= 0:
             await unless_set(self._stopping, asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED))
             return True
+        owed = cls is CallClass.SWEEP
+        if not await self._orders.is_due(owed=owed):
+            return False  # no place in the budget is kept waiting for nothing
         room = await unless_set(self._stopping, self._room(cls))
         if room is None:
             return False
         most = min(free, room)
         asked_at = time.monotonic()
-        fetches = await self._orders.claim(most, owed=cls is CallClass.SWEEP)
+        fetches = await self._orders.claim(most, owed=owed)
         for fetch in fetches:
             self._flight.take(fetch.omisell_order_number, fetch.lease_token, asked_at)
             task = asyncio.create_task(self._work(fetch, cls))

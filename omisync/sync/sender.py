@@ -96,6 +96,8 @@ class Sender:
         if free <= 0:
             await self._a_place(kind)
             return True
+        if not await self._outbox.is_due(kind):
+            return False  # no place in the budget is kept waiting for nothing
         room = await unless_set(self._stopping, self._room(cls))
         if room is None:
             return False

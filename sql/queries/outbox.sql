@@ -33,6 +33,11 @@ SELECT e.order_number, 'annulled', 'outbox', jsonb_build_object('outbox_id', e.i
 FROM ended AS e WHERE e.kind = 'order.add'
 RETURNING id, order_number, (data ->> 'outbox_id')::bigint AS outbox_id;
 
+-- name: is_due(kind)
+-- Whether a claim would find anything: asked before a place in Omisell's budget is waited for.
+SELECT EXISTS (SELECT FROM omisync.outbox WHERE state = 'pending' AND kind = :kind AND available_at <= now())
+    OR EXISTS (SELECT FROM omisync.outbox WHERE state = 'sending' AND kind = :kind AND lease_until < now());
+
 -- name: claim(kind, most, lease_token, lease_seconds)
 -- Takes what is due, oldest first, under one lease, and whatever a dead worker left behind. Only the first unfinished
 -- row of an order is taken, nothing that is paused, and no add that a waiting cancel is about to annul.

@@ -15,6 +15,12 @@ ON CONFLICT (omisell_order_number) DO UPDATE SET
     available_at = least(f.available_at, now())
 RETURNING omisell_order_number;
 
+-- name: is_due(owed)
+-- Whether a claim would find anything: asked before a place in Omisell's budget is waited for.
+SELECT EXISTS (SELECT FROM omisync.refreshes
+               WHERE lease_token IS NULL AND available_at <= now() AND (priority = 2) = :owed::boolean)
+    OR EXISTS (SELECT FROM omisync.refreshes WHERE lease_token IS NOT NULL AND lease_until < now());
+
 -- name: claim(owed, most, lease_token, lease_seconds)
 -- Takes the fetches that are due, the most urgent and oldest first: those that were asked for, or those that are only owed. An order whose add is being sent this moment is left
 -- until that call has ended: its answer comes first.
