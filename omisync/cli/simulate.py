@@ -65,7 +65,10 @@ def simulate(
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Run a simulated Omisell, to develop a shop against; its page lets you move orders and switch faults."""
+    """Run a simulated Omisell, to develop a shop against.
+
+    Its page shows the orders, moves them on, and switches faults.
+    """
     common = Common.of(context, config, json, debug)
     settings: dict[str, Any] = _from_file(options) if options else {}
     if like_config:

@@ -68,13 +68,10 @@ def missing_or_wrong(error: ValidationError, values: Mapping[str, Given], source
 
 
 def _key_of(detail: ErrorDetails) -> str:
-    """The longest part of the place that is a key: what follows are pydantic's own marks."""
-    key = ""
-    for part in detail["loc"]:
-        key = f"{key}.{part}" if key else str(part)
-        if key in known_keys():
-            break
-    return key
+    """The part of the place that is a key: what follows are pydantic's own marks."""
+    parts = [str(part) for part in detail["loc"]]
+    dotted = [".".join(parts[:length]) for length in range(1, len(parts) + 1)]
+    return next(key for key in dotted if key in known_keys())
 
 
 def _why(detail: ErrorDetails, key: str, given: Given | None) -> str:

@@ -100,7 +100,7 @@ def _nothing_found() -> str:
 
 def _given_twice(layer: Mapping[str, Given]) -> dict[str, str]:
     return {
-        key: f"{layer[key].origin}: {key} and {key}{FILE_SUFFIX} are both given: keep one of them"
+        key: f"{layer[key].origin}: {key}: {key}{FILE_SUFFIX} is given as well: keep one of them"
         for key in layer
         if key + FILE_SUFFIX in layer and key + FILE_SUFFIX in known_keys()
     }
