@@ -174,8 +174,8 @@ class SimulatorConfig:
     """Of all `*_name` fields and messages."""
     stringly: bool = False
     """Send the numbers in `data` as strings."""
-    gzip: bool = False
-    """Compress answers for callers that accept it."""
+    compress: bool = False
+    """Compress answers for callers that accept it, by gzip or deflate."""
     clock_factor: float = 1.0
     """What push retries, automatic life and pending cancellations are multiplied by: 0.01 makes 5 min 3 s."""
     clock_offset: float = 0.0

@@ -140,7 +140,7 @@ class Control:
         given = body.get("order") or {}
         if not isinstance(given, Mapping):
             raise _BadRequestError("order must be an object")
-        count = min(whole(body.get("count")) or 1, 10_000)
+        count = min(max(whole(body.get("count")) or 1, 1), 10_000)
         made = [self._simulator.create(given, status_id=_status(body)) for _ in range(count)]
         return self._order(made[0]) if count == 1 else {"count": count}
 

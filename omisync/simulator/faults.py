@@ -1,7 +1,7 @@
 """What can go wrong on purpose, with which chance, where; changeable while the simulator runs."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Annotated, Final
@@ -96,6 +96,8 @@ class Faults:
         self._chance = chance
         self._ledger = ledger
         self._set: dict[str, Fault] = {}
+        self.before_change: Callable[[], None] = lambda: None
+        """Called before any is switched on, changed or off."""
 
     @property
     def any(self) -> bool:
@@ -112,6 +114,7 @@ class Faults:
 
     def off(self, *kinds: str) -> None:
         """Switch some off; all if none is named."""
+        self.before_change()
         for kind in kinds or tuple(self._set):
             self._set.pop(kind, None)
 
@@ -125,6 +128,7 @@ class Faults:
             BadFaultError: Names what is wrong.
         """
         made = {kind: self._made(kind, value) for kind, value in changes.items()}
+        self.before_change()
         for kind, fault in made.items():
             if fault is None or fault.rate == 0 or fault.times == 0:
                 self._set.pop(kind, None)

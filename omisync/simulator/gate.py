@@ -80,6 +80,11 @@ class Gate:
         bucket.set_limits(config.size, config.leak_per_minute)
         return bucket
 
+    def settle(self) -> None:
+        """Bring the buckets up to this moment, before a stranger comes or goes."""
+        for bucket in self._buckets.values():
+            _ = bucket.level
+
     def clear(self) -> None:
         """Empty the buckets."""
         self._buckets.clear()
@@ -185,12 +190,12 @@ class Gate:
         if fault := faults.strikes("gateway_page", endpoint):
             return self._page(endpoint, faults.status(fault), bucket)
         if fault := faults.strikes("hang_before", endpoint):
-            await sleep(self._clock, faults.seconds(fault))
+            await self._sleep(fault)
             raise _CutError
         if faults.strikes("reset_before", endpoint):
             raise _CutError
         if (fault := faults.strikes("apply_late", endpoint)) or (fault := faults.strikes("slow", endpoint)):
-            await sleep(self._clock, faults.seconds(fault))
+            await self._sleep(fault)
         return None
 
     async def _after(self, call: Call, answer: Answer, bucket: Bucket | None) -> web.StreamResponse | None:
@@ -200,13 +205,17 @@ class Gate:
         if fault := faults.strikes("gateway_page_after", endpoint):
             return self._page(endpoint, faults.status(fault), bucket)
         if fault := faults.strikes("hang_after", endpoint):
-            await sleep(self._clock, faults.seconds(fault))
+            await self._sleep(fault)
             raise _CutError
         if faults.strikes("reset_after", endpoint):
             raise _CutError
         if fault := faults.strikes("malformed", endpoint):
             return self._malformed(endpoint, answer, self._chance.choice(fault.values or ("truncated",)), bucket)
         return None
+
+    async def _sleep(self, fault: Fault) -> None:
+        asyncio.get_running_loop().call_soon(self._changed)  # once it sleeps
+        await sleep(self._clock, self._faults.seconds(fault))
 
     def _poisoned(self, call: Call) -> Fault | None:
         order = self._book.by_omisell(call.number)
@@ -262,7 +271,7 @@ class Gate:
         if bucket is not None and (status < 400 or config.header_on_errors):
             headers[LIMIT_HEADER] = f"{bucket.used}/{round(config.size)}"
         response = web.Response(status=status, body=body, headers=headers)
-        if self._live.config.gzip:
+        if self._live.config.compress:
             response.enable_compression()
         return response
 

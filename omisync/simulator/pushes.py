@@ -272,6 +272,7 @@ class Pushes:
             self._settle(push, "unregistered")
             return
         self._ledger.pushes["sent"] += 1
+        self._changed()
         status, error = None, None
         try:
             async with session.post(
@@ -309,11 +310,11 @@ class Pushes:
         return headers if value is None else {**headers, "Authorization": value}
 
     def _failed(self, push: Push) -> None:
-        if push.state == "delivered":
-            return  # the other copy of a duplicate got through
         retries = self._live.config.push.retries
         made = len(push.tries) - 1
-        if made < len(retries):
+        if push.state == "delivered":
+            self._changed()  # the other copy of a duplicate got through
+        elif made < len(retries):
             self._later(retries[made] * self._live.config.clock_factor, push)
             self._changed()
         else:

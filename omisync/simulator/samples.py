@@ -10,12 +10,11 @@ _NAMES: Final = ("Nguyễn Thị An", "Trần Văn Bình", "Lê Thu Hà", "Phạ
 _STREETS: Final = ("Lê Lợi", "Hai Bà Trưng", "Nguyễn Trãi", "Trần Phú", "Quang Trung")
 
 
-def sample_body(chance: random.Random, account: Account, order_number: str) -> Json:
-    """An Add Order body with one to three lines; all people are invented."""
+def sample_body(chance: random.Random, account: Account) -> Json:
+    """An Add Order body with one to three lines, but no order_number; all people are invented."""
     place = account.locations[chance.randrange(len(account.locations))]
     products = chance.sample(list(account.products.values()), k=min(chance.choice((1, 1, 2, 3)), len(account.products)))
     return {
-        "order_number": order_number,
         "shop_id": next(account.custom_shops()).shop_id,
         "pickup_id": next(iter(account.pickups)),
         "shipping_fee": chance.choice((0, 16_000, 30_000)),

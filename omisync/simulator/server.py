@@ -61,6 +61,7 @@ class Simulator:
             self._chance,
             self._changed,
         )
+        self.faults.before_change = self.gate.settle
         self._api = Api(
             self._live,
             self.account,
@@ -186,14 +187,17 @@ class Simulator:
             body: Fields of Add Order; what is missing is invented.
             status_id: Where to move it at once.
         """
-        number = f"OMS-{next(self._samples):05d}"
-        while number in self.orders:
-            number = f"OMS-{next(self._samples):05d}"
-        order = self.life.create({**sample_body(self._chance, self.account, number), **(body or {})}, source="omisell")
+        given = body or {}
+        number = given.get("order_number") or self._free_number()
+        sample = sample_body(self._chance, self.account)
+        order = self.life.create({**sample, **given, "order_number": number}, source="omisell")
         self.ledger.created_here[order.order_number] += 1
         if status_id is not None and status_id != order.status_id:
             self.life.advance(order, status_id)
         return order
+
+    def _free_number(self) -> str:
+        return next(number for place in self._samples if (number := f"OMS-{place:05d}") not in self.orders)
 
     def advance(self, number: str, status_id: int | None = None) -> State:
         """Move an order (by either number) to a status, or to the next on its way.
