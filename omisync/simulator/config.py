@@ -134,7 +134,8 @@ class PushConfig:
     """Where pushes go; None: nowhere, they are only logged."""
     registered_url: str | None = None
     """The URL that `hmac-url-body` signs, where it is another than callback_url (behind a proxy)."""
-    secret: str = "push-secret"  # noqa: S105 - the simulated account's, nothing is behind it
+    secret: str = field(default="push-secret", repr=False)
+    """As typed into the Console."""
     authorization: PushForm = "token"
     categories: tuple[PushCategory, ...] = ("order",)
     """Which types are switched on in the Console. The events of `shipment` and `return` are PROPOSED."""

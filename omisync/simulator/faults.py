@@ -49,7 +49,7 @@ class Fault:
 
 
 KINDS: Final[Mapping[str, tuple[Fault, str]]] = {
-    "outage": (Fault(statuses=(503,)), "all calls fail: with HTTP 503, or reset if values has `refuse`"),
+    "outage": (Fault(statuses=(503,)), "all calls fail: with HTTP 503, or reset where values has refuse"),
     "error_before": (Fault(statuses=(500, 502, 503)), "HTTP error, nothing was applied"),
     "error_after": (Fault(statuses=(500, 502, 503), endpoints=WRITES), "HTTP error, though it was applied"),
     "gateway_page": (Fault(statuses=(502,)), "an HTML page instead of JSON, nothing was applied"),

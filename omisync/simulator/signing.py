@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+from typing import assert_never
 
 from omisync.simulator.config import PushForm
 
@@ -24,6 +25,8 @@ def authorization(form: PushForm, secret: str, url: str, body: bytes) -> str | N
             return _hex(secret, url.encode() + b"|" + body)
         case "hmac-body":
             return _hex(secret, body)
+        case _:
+            assert_never(form)
 
 
 def _hex(secret: str, base: bytes) -> str:

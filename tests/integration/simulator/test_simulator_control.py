@@ -208,13 +208,16 @@ async def test_in_python_too() -> None:
     sim.create({"order_number": "OMS-00001"})
     assert sim.create().order_number == "OMS-00002"
     assert sim.port == 0
+    await sim.refuse_connections()  # nothing listens yet
+    await sim.accept_connections()
+    assert sim.port == 0
 
 
 async def test_waiting_ends_when_it_comes_true_in_error_or_too_late() -> None:
     sim = Simulator(clock=ManualClock())
     await sim.wait_for(lambda: True)
     waiting = asyncio.create_task(sim.wait_for(lambda: len(sim.orders) == 2))
-    failing = asyncio.create_task(sim.wait_for(lambda: sim.orders.find("B")))
+    failing = asyncio.create_task(sim.wait_for(lambda: len(sim.orders) and sim.orders.find("B")))
     await asyncio.sleep(0)
     sim.create({"order_number": "A"})
     sim.create({"order_number": "C"})

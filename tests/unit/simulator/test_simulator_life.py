@@ -282,3 +282,29 @@ def test_a_hand_on_an_automatic_order_restarts_its_delay() -> None:
     assert order.status_id == 250
     set_up.clock.advance(2)
     assert order.status_id == 300
+
+
+def test_an_order_made_before_the_first_waking_begins_to_live_then() -> None:
+    set_up = stage(automatic())
+    set_up.life.stop()
+    order = set_up.create()
+    set_up.clock.advance(1000)
+    assert order.status_id == 200
+    set_up.life.wake()
+    set_up.clock.advance(10)
+    assert order.status_id == 250
+
+
+def test_no_number_is_given_twice() -> None:
+    class Stuck(random.Random):
+        drawn = 0
+
+        def getrandbits(self, k: int, /) -> int:
+            Stuck.drawn += 1
+            return 7 if Stuck.drawn < 4 else 8
+
+    set_up = stage()
+    set_up.life._chance = Stuck()
+    numbers = [set_up.create().omisell_order_number for _ in range(2)]
+    assert numbers == ["ODVN26092100000007", "ODVN26092100000008"]
+    assert Stuck.drawn == 4
