@@ -147,10 +147,11 @@ class Schedule:
             await self._sweeper.full()
 
     async def _retention(self) -> None:
-        for purge in (
+        purges: tuple[Callable[[], Awaitable[int]], ...] = (
             lambda: self._outbox.purge(self._timetable.outbox_retention, RETENTION_BATCH),
             lambda: self._inbox.purge(RETENTION_BATCH),
             lambda: self._sweeps.purge(RETENTION_BATCH),
-        ):
+        )
+        for purge in purges:
             while await purge() == RETENTION_BATCH:  # noqa: ASYNC110 - not waiting for anything: sparing the database
                 await asyncio.sleep(RETENTION_PAUSE)

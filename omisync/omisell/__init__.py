@@ -4,6 +4,8 @@ Knows nothing of Postgres nor of what is above it. What is public is named here.
 """
 
 from omisync.omisell.authorization import Authorizer, sign
+from omisync.omisell.budget import Budget, CallClass
+from omisync.omisell.client import OmisellClient, connect
 from omisync.omisell.errors import (
     AuthenticationFailed,
     NotFound,
@@ -15,6 +17,7 @@ from omisync.omisell.errors import (
 from omisync.omisell.models import AddedOrder, ListedOrder, OrderDetail, OrderPage, Parcel, Pickup, Shop
 from omisync.omisell.push import ORDER_EVENTS, BadPush, Push, parse_push
 from omisync.omisell.statuses import can_cancel, is_cancelled, is_final, name_of
+from omisync.omisell.tokens import StoredToken, Tokens, TokenStore
 
 __all__ = [
     "ORDER_EVENTS",
@@ -22,8 +25,11 @@ __all__ = [
     "AuthenticationFailed",
     "Authorizer",
     "BadPush",
+    "Budget",
+    "CallClass",
     "ListedOrder",
     "NotFound",
+    "OmisellClient",
     "OmisellError",
     "OrderDetail",
     "OrderPage",
@@ -32,9 +38,13 @@ __all__ = [
     "Push",
     "Refused",
     "Shop",
+    "StoredToken",
     "Throttled",
+    "TokenStore",
+    "Tokens",
     "Unavailable",
     "can_cancel",
+    "connect",
     "is_cancelled",
     "is_final",
     "name_of",

@@ -42,6 +42,7 @@ async def read_window(
         OmisellError: as the client says.
     """
     seen: dict[str, ListedOrder] = {}
+    count = 0
     for _ in range(MOST_PASSES):
         count = 0
         for number in range(1, MOST_PAGES):

@@ -94,7 +94,7 @@ class Lookup:
         )
         by_number: dict[str, list[ListedOrder]] = {}
         for order in listed.values():
-            by_number.setdefault(order.order_number, []).append(order)
+            by_number.setdefault(order.order_number or "", []).append(order)
         for question in questions:
             if not question.answer.done():
                 found = by_number.get(question.order_number, [])

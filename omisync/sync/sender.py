@@ -154,6 +154,7 @@ class Sender:
 
     async def _write(self, ending: Ending, held: Held, log: structlog.stdlib.BoundLogger) -> None:
         deadline = time.monotonic() + LEASE_SECONDS * 2
+        ours = False
         while True:
             try:
                 ours = await asyncio.shield(self._outbox.finish(ending))

@@ -129,7 +129,7 @@ class Sweeper:
         for start in range(0, len(listed), COMPARE_AT_ONCE):
             part = listed[start : start + COMPARE_AT_ONCE]
             differences += await self._orders.differing(
-                [Listed(o.omisell_order_number, o.order_number, o.status_id, o.updated_time) for o in part]
+                [Listed(o.omisell_order_number, o.order_number or "", o.status_id, o.updated_time) for o in part]
             )
         return differences
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 import structlog
-from aiohttp import web
+from aiohttp import hdrs, web
 from structlog.typing import FilteringBoundLogger
 
 from omisync.web.connections import Connections, Limits
@@ -15,7 +15,7 @@ from omisync.web.sockets import Listen, inherited, open_servers
 
 LAST_WORDS: Final = 0.25
 """Seconds. A connection accepted just before the stop may still send its request in this time."""
-CUT_OFF_SECONDS: Final = 1.0
+CUT_OFF_SECONDS: Final = 0.25
 """For writing the last answers, and for cancelling what the grace did not suffice for."""
 
 
@@ -87,6 +87,7 @@ async def serve(
     """
     limits = limits or Limits()
     passed = inherited(name, os.environ if environ is None else environ)
+    app.on_response_prepare.append(_say_little)
     runner = web.AppRunner(app)
     await runner.setup()
     assert runner.server is not None  # noqa: S101 - set up in the line above
@@ -101,3 +102,8 @@ async def serve(
         for sock in server.sockets:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, limits.receive_buffer)
     return Server(runner, connections, servers)
+
+
+async def _say_little(_: web.BaseRequest, answer: web.StreamResponse) -> None:
+    """Versions of libraries are nobody's business."""
+    answer.headers[hdrs.SERVER] = "omisync"

@@ -22,7 +22,6 @@ SECURITY: Final = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Server": "omisync",
 }
 """On every answer of the admin listener. No script or style in a page itself: what a page shows is data only."""
 

@@ -1,0 +1,249 @@
+"""Omisell's calls, as far as omisync makes them. Writes are never repeated here: that is the caller's to decide."""
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from typing import Final, TypeVar
+from urllib.parse import quote
+
+import aiohttp
+from pydantic import BaseModel, ValidationError
+
+from omisync.config import OmisellSettings
+from omisync.omisell.budget import Budget, CallClass
+from omisync.omisell.errors import AuthenticationFailed, NotFound, Refused, Unavailable
+from omisync.omisell.models import AddedOrder, ListedOrder, OrderDetail, OrderPage, Pickup, Shop, integer, moment, text
+from omisync.omisell.tokens import StoredToken, Tokens, TokenStore
+from omisync.omisell.transport import Observer, Request, Transport
+
+MOST_PAGES: Final = 100
+"""Pages of shops or pickups; an account has a handful."""
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def connect(
+    settings: OmisellSettings,
+    *,
+    session: aiohttp.ClientSession,
+    token_store: TokenStore,
+    budget: Budget,
+    observer: Observer,
+) -> "OmisellClient":
+    """A client for one account."""
+    transport = Transport(session, budget, observer, settings.timeout)
+    tokens = Tokens(token_store, _Exchange(settings, transport), transport.server_time)
+    return OmisellClient(settings, transport, tokens)
+
+
+class OmisellClient:
+    """Every call raises `OmisellError`s; all take at most `omisell.timeout` once the budget lets them go."""
+
+    def __init__(self, settings: OmisellSettings, transport: Transport, tokens: Tokens) -> None:
+        self._settings = settings
+        self._paths = settings.paths
+        self._transport = transport
+        self.tokens = tokens
+
+    def server_time(self) -> float:
+        """Omisell's clock, Unix seconds."""
+        return self._transport.server_time()
+
+    @property
+    def clock_skew(self) -> float | None:
+        """Seconds that this machine's clock is ahead of Omisell's; None before any answer."""
+        return self._transport.clock_skew
+
+    async def add_order(
+        self, body: Mapping[str, object] | str, *, on_send: Callable[[], None] | None = None
+    ) -> AddedOrder:
+        """Add an order; the body goes out untouched [guide 4].
+
+        Args:
+            body: Omisell's Add Order body, or its JSON text.
+            on_send: called right before the request goes out; what it raises stops the call.
+        """
+        sent = body if isinstance(body, str) else json.dumps(body, ensure_ascii=False)
+        request = self._request("order.add", "POST", self._paths.order_add, CallClass.ADD, write=True, body=sent)
+        data = await self._call(request, on_send)
+        if isinstance(data, list) and data:
+            data = data[0]
+        return _model(AddedOrder, data, request)
+
+    async def cancel_order(
+        self, omisell_order_number: str, reason: str | None, *, on_send: Callable[[], None] | None = None
+    ) -> None:
+        """Cancel an order [guide 6]; the key of the reason is PROPOSED."""
+        path = self._paths.order_cancel.format(omisell_order_number=quote(omisell_order_number, safe=""))
+        body = json.dumps({} if reason is None else {self._settings.cancel_reason_key: reason}, ensure_ascii=False)
+        await self._call(self._request("order.cancel", "PATCH", path, CallClass.CANCEL, write=True, body=body), on_send)
+
+    async def order_detail(self, omisell_order_number: str, *, cls: CallClass = CallClass.REFRESH) -> OrderDetail:
+        """Fetch an order [guide 5.4]; keyed by Omisell's number only [frappe-docs 14]."""
+        path = self._paths.order_detail.format(omisell_order_number=quote(omisell_order_number, safe=""))
+        request = self._request("order.detail", "GET", path, cls)
+        data = await self._call(request)
+        if not isinstance(data, dict):
+            raise Unavailable("the answer holds no order", maybe_applied=False, endpoint=request.endpoint)
+        try:
+            return OrderDetail.from_data(data)
+        except ValidationError as error:
+            raise Unavailable("the order lacks its number", maybe_applied=False, endpoint=request.endpoint) from error
+
+    async def order_page(
+        self,
+        *,
+        page: int = 1,
+        updated_from: int | None,
+        updated_to: int | None,
+        shop_id: int | None,
+        order_number: str | None = None,
+        cls: CallClass = CallClass.SWEEP,
+    ) -> OrderPage:
+        """A page of the order list [omisell-api 4.1]; one beyond the end is empty, however Omisell says so."""
+        wanted = {
+            "page": page,
+            "page_size": self._settings.page_size,
+            "updated_from": updated_from,
+            "updated_to": updated_to,
+            "shop_id": shop_id,
+        }
+        if order_number is not None and self._settings.lookup_filter:
+            wanted[self._settings.lookup_filter] = order_number  # type: ignore[assignment] # a query's values are text
+        request = self._request("order.list", "GET", self._paths.order_list, cls, query=wanted)
+        try:
+            data = await self._call(request)
+        except NotFound:
+            if page > 1:
+                return OrderPage()
+            raise
+        rows, count, has_next = _page(data, request)
+        return OrderPage(orders=tuple(_models(ListedOrder, rows)), count=count, has_next=has_next)
+
+    async def shops(self) -> list[Shop]:
+        """The account's shops [code: frappe]."""
+        return await self._all("shop.list", self._paths.shop_list, Shop)
+
+    async def pickups(self) -> list[Pickup]:
+        """The account's pickup addresses [code: node]."""
+        return await self._all("pickup.list", self._paths.pickup_list, Pickup)
+
+    async def ping(self) -> None:
+        """One cheap read, in the class of cancels so that it is quick: does Omisell answer at all?"""
+        query = {"page": 1, "page_size": 1}
+        await self._call(self._request("shop.list", "GET", self._paths.shop_list, CallClass.CANCEL, query=query))
+
+    async def _all(self, endpoint: str, path: str, kind: type[M]) -> list[M]:
+        found: list[M] = []
+        for number in range(1, MOST_PAGES):
+            query = {"page": number, "page_size": self._settings.page_size}
+            request = self._request(endpoint, "GET", path, CallClass.SWEEP, query=query)
+            try:
+                rows, _, has_next = _page(await self._call(request), request)
+            except NotFound:
+                if number == 1:
+                    raise
+                break
+            found += _models(kind, rows)
+            if not rows or not has_next:
+                break
+        return found
+
+    def _request(
+        self,
+        endpoint: str,
+        method: str,
+        path: str,
+        cls: CallClass,
+        *,
+        write: bool = False,
+        body: str | None = None,
+        query: Mapping[str, object] | None = None,
+    ) -> Request:
+        pairs = tuple((name, str(value)) for name, value in (query or {}).items() if value is not None)
+        return Request(endpoint, method, _url(self._settings, path), cls, write=write, body=body, query=pairs)
+
+    async def _call(self, request: Request, on_send: Callable[[], None] | None = None) -> object:
+        token = await self.tokens.current()
+        try:
+            return await self._transport.call(request, self._headers(token), on_send)
+        except Refused as refusal:
+            if refusal.status not in {401, 403}:
+                raise
+        token = await self.tokens.renew(token)
+        try:
+            return await self._transport.call(request, self._headers(token), on_send)
+        except Refused as refusal:
+            if refusal.status not in {401, 403}:
+                raise
+            why = f"Omisell refuses {request.endpoint} even with a fresh token (HTTP {refusal.status}): check the key"
+            raise AuthenticationFailed(why, status=refusal.status, endpoint=request.endpoint) from refusal
+
+    def _headers(self, token: str) -> dict[str, str]:
+        return {**_plain_headers(self._settings), "Authorization": f"{self._settings.auth_scheme} {token}"}
+
+
+class _Exchange:
+    """The two token calls."""
+
+    def __init__(self, settings: OmisellSettings, transport: Transport) -> None:
+        self._settings = settings
+        self._transport = transport
+
+    async def get(self) -> StoredToken:
+        settings = self._settings
+        body = {"api_key": settings.api_key.get_secret_value(), "api_secret": settings.api_secret.get_secret_value()}
+        return await self._token("token.get", settings.paths.token_get, body, None)
+
+    async def refresh(self, refresh_token: str) -> StoredToken:
+        body = {self._settings.refresh_key: refresh_token}
+        return await self._token("token.refresh", self._settings.paths.token_refresh, body, refresh_token)
+
+    async def _token(self, endpoint: str, path: str, body: Mapping[str, str], old: str | None) -> StoredToken:
+        url = _url(self._settings, path)
+        request = Request(endpoint, "POST", url, CallClass.TOKEN, body=json.dumps(body))
+        data = await self._transport.call(request, {"Content-Type": "application/json"})
+        token = text(data.get("token")) if isinstance(data, dict) else None
+        if token is None or not isinstance(data, dict):
+            raise Unavailable("the answer holds no token", maybe_applied=False, endpoint=endpoint)
+        return StoredToken(
+            token=token,
+            expired_time=moment(data.get("expired_time")),
+            refresh_token=text(data.get("refresh_token")) or old,  # what is missing stays as it was [code: node]
+            refresh_expired_time=moment(data.get("refresh_expired_time")),
+            obtained_at=time.time(),
+        )
+
+
+def _plain_headers(settings: OmisellSettings) -> dict[str, str]:
+    return {"Content-Type": "application/json", "Seller-ID": str(settings.seller_id), "Country": settings.country}
+
+
+def _url(settings: OmisellSettings, path: str) -> str:
+    return str(settings.base_url).rstrip("/") + path
+
+
+def _page(data: object, request: Request) -> tuple[list[object], int, bool]:
+    rows = data.get("results") if isinstance(data, dict) else None
+    if not isinstance(data, dict) or not isinstance(rows, list):
+        raise Unavailable("the answer holds no page", maybe_applied=False, endpoint=request.endpoint)
+    return rows, integer(data.get("count")) or 0, bool(data.get("next"))
+
+
+def _model(kind: type[M], data: object, request: Request) -> M:
+    try:
+        return kind.model_validate(data)
+    except ValidationError as error:
+        raise Unavailable(
+            "a success that lacks its point", maybe_applied=request.write, endpoint=request.endpoint
+        ) from error
+
+
+def _models(kind: type[M], rows: list[object]) -> list[M]:
+    found = []
+    for row in rows:
+        try:
+            found.append(kind.model_validate(row))
+        except ValidationError:
+            continue  # a row without its number is nobody's
+    return found
