@@ -6,8 +6,6 @@ Knows nothing of Postgres nor of what is above it. What is public is named here.
 from omisync.omisell.authorization import Authorizer, sign
 from omisync.omisell.budget import Budget, CallClass
 from omisync.omisell.client import OmisellClient, connect
-from omisync.omisell.budget import Budget, CallClass
-from omisync.omisell.client import OmisellClient, connect
 from omisync.omisell.errors import (
     AuthenticationFailed,
     NotFound,
@@ -19,8 +17,6 @@ from omisync.omisell.errors import (
 from omisync.omisell.models import AddedOrder, ListedOrder, OrderDetail, OrderPage, Parcel, Pickup, Shop
 from omisync.omisell.push import ORDER_EVENTS, BadPush, Push, parse_push
 from omisync.omisell.statuses import can_cancel, is_cancelled, is_final, name_of
-from omisync.omisell.tokens import MemoryTokenStore, StoredToken, Tokens, TokenStore
-from omisync.omisell.transport import Observer
 from omisync.omisell.tokens import StoredToken, Tokens, TokenStore
 
 __all__ = [
@@ -31,13 +27,8 @@ __all__ = [
     "BadPush",
     "Budget",
     "CallClass",
-    "Budget",
-    "CallClass",
     "ListedOrder",
-    "MemoryTokenStore",
     "NotFound",
-    "Observer",
-    "OmisellClient",
     "OmisellClient",
     "OmisellError",
     "OrderDetail",
@@ -53,7 +44,6 @@ __all__ = [
     "Tokens",
     "Unavailable",
     "can_cancel",
-    "connect",
     "connect",
     "is_cancelled",
     "is_final",

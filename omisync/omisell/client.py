@@ -1,122 +1,94 @@
-"""Omisell's API as the kernel uses it: one method a call, typed answers, a closed family of errors."""
+"""Omisell's calls, as far as omisync makes them. Writes are never repeated here: that is the caller's to decide."""
 
 import json
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+import time
+from collections.abc import Callable, Mapping
 from typing import Final, TypeVar
 from urllib.parse import quote
 
 import aiohttp
-import structlog
 from pydantic import BaseModel, ValidationError
 
 from omisync.config import OmisellSettings
 from omisync.omisell.budget import Budget, CallClass
-from omisync.omisell.clock import ServerClock
-from omisync.omisell.envelope import Unauthorized
-from omisync.omisell.errors import AuthenticationFailed, NotFound, Unavailable
-from omisync.omisell.exchange import FixedKey, TokenExchange
-from omisync.omisell.models import AddedOrder, ListedOrder, OrderDetail, OrderPage, Pickup, Shop, integer
-from omisync.omisell.tokens import MemoryTokenStore, Tokens, TokenStore
-from omisync.omisell.transport import Observer, Transport
+from omisync.omisell.errors import AuthenticationFailed, NotFound, Refused, Unavailable
+from omisync.omisell.models import AddedOrder, ListedOrder, OrderDetail, OrderPage, Pickup, Shop, integer, moment, text
+from omisync.omisell.tokens import StoredToken, Tokens, TokenStore
+from omisync.omisell.transport import Observer, Request, Transport
 
-MAX_PAGES: Final = 100
-"""Pages of shops or pickups that are read at most, should Omisell always promise another one."""
+MOST_PAGES: Final = 100
+"""Pages of shops or pickups; an account has a handful."""
 
-_Row = TypeVar("_Row", bound=BaseModel)
+M = TypeVar("M", bound=BaseModel)
+
+
+def connect(
+    settings: OmisellSettings,
+    *,
+    session: aiohttp.ClientSession,
+    token_store: TokenStore,
+    budget: Budget,
+    observer: Observer,
+) -> "OmisellClient":
+    """A client for one account."""
+    transport = Transport(session, budget, observer, settings.timeout)
+    tokens = Tokens(token_store, _Exchange(settings, transport), transport.server_time)
+    return OmisellClient(settings, transport, tokens)
 
 
 class OmisellClient:
-    """One Omisell account. Made by `connect`.
+    """Every call raises `OmisellError`s; all take at most `omisell.timeout` once the budget lets them go."""
 
-    Every method raises the errors of `omisync.omisell.errors` and no others, besides what `on_send` raises:
-    Refused or NotFound (Omisell said no), Throttled, Unavailable (try again; a write may have been applied),
-    AuthenticationFailed. Nothing is retried here but a call refused for its token, once, with another one.
-
-    Attributes:
-        tokens: the account's token, to be refreshed by a schedule and shown.
-        budget: what all calls wait for.
-    """
-
-    def __init__(
-        self, transport: Transport, tokens: Tokens, budget: Budget, clock: ServerClock, settings: OmisellSettings
-    ) -> None:
+    def __init__(self, settings: OmisellSettings, transport: Transport, tokens: Tokens) -> None:
+        self._settings = settings
+        self._paths = settings.paths
         self._transport = transport
         self.tokens = tokens
-        self.budget = budget
-        self._clock = clock
-        self._settings = settings
-        self._log = structlog.get_logger("omisell")
+
+    def server_time(self) -> float:
+        """Omisell's clock, Unix seconds."""
+        return self._transport.server_time()
+
+    @property
+    def clock_skew(self) -> float | None:
+        """Seconds that this machine's clock is ahead of Omisell's; None before any answer."""
+        return self._transport.clock_skew
 
     async def add_order(
         self, body: Mapping[str, object] | str, *, on_send: Callable[[], None] | None = None
     ) -> AddedOrder:
-        """Add an order [guide 4].
+        """Add an order; the body goes out untouched [guide 4].
 
         Args:
-            body: Omisell's Add Order body, sent as it is; a string must be JSON and is not even parsed.
-            on_send: called right before a request goes out, when budget and token are had: once, and again
-                if the token was refused and the call is repeated. If it raises, nothing is sent and the
-                exception goes up unchanged.
-
-        Raises:
-            ValueError, TypeError: a mapping that JSON cannot express; nothing was sent.
+            body: Omisell's Add Order body, or its JSON text.
+            on_send: called right before the request goes out; what it raises stops the call.
         """
-        text = body if isinstance(body, str) else json.dumps(body, ensure_ascii=False, allow_nan=False)
-        data = await self._call(
-            "order.add",
-            "POST",
-            self._settings.paths.order_add,
-            cls=CallClass.ADD,
-            body=text,
-            on_send=on_send,
-            write=True,
-        )
-        for candidate in _objects(data):
-            try:
-                return AddedOrder.model_validate(candidate)
-            except ValidationError:
-                continue
-        raise Unavailable("a success without an omisell_order_number", maybe_applied=True, endpoint="order.add")
+        sent = body if isinstance(body, str) else json.dumps(body, ensure_ascii=False)
+        request = self._request("order.add", "POST", self._paths.order_add, CallClass.ADD, write=True, body=sent)
+        data = await self._call(request, on_send)
+        if isinstance(data, list) and data:
+            data = data[0]
+        return _model(AddedOrder, data, request)
 
     async def cancel_order(
         self, omisell_order_number: str, reason: str | None, *, on_send: Callable[[], None] | None = None
     ) -> None:
-        """Ask Omisell to cancel an order; whether it did, its status tells [guide 6].
-
-        Args:
-            omisell_order_number: Omisell's number.
-            reason: sent under `omisell.cancel_reason_key` [PROPOSED]; without one the body is an empty object.
-            on_send: as of `add_order`.
-        """
-        await self._call(
-            "order.cancel",
-            "PATCH",
-            _filled(self._settings.paths.order_cancel, omisell_order_number, "order.cancel"),
-            cls=CallClass.CANCEL,
-            body=json.dumps({self._settings.cancel_reason_key: reason} if reason else {}, ensure_ascii=False),
-            on_send=on_send,
-            write=True,
-        )
+        """Cancel an order [guide 6]; the key of the reason is PROPOSED."""
+        path = self._paths.order_cancel.format(omisell_order_number=quote(omisell_order_number, safe=""))
+        body = json.dumps({} if reason is None else {self._settings.cancel_reason_key: reason}, ensure_ascii=False)
+        await self._call(self._request("order.cancel", "PATCH", path, CallClass.CANCEL, write=True, body=body), on_send)
 
     async def order_detail(self, omisell_order_number: str, *, cls: CallClass = CallClass.REFRESH) -> OrderDetail:
-        """One order in full [guide 5.4].
-
-        Raises:
-            NotFound: Omisell does not know the number (yet).
-        """
-        endpoint = "order.detail"
-        path = _filled(self._settings.paths.order_detail, omisell_order_number, endpoint)
-        data = await self._call(endpoint, "GET", path, cls=cls)
-        found = next(_objects(data), None)
-        if not found:
-            raise Unavailable("a success without data", maybe_applied=False, endpoint=endpoint)
+        """Fetch an order [guide 5.4]; keyed by Omisell's number only [frappe-docs 14]."""
+        path = self._paths.order_detail.format(omisell_order_number=quote(omisell_order_number, safe=""))
+        request = self._request("order.detail", "GET", path, cls)
+        data = await self._call(request)
+        if not isinstance(data, dict):
+            raise Unavailable("the answer holds no order", maybe_applied=False, endpoint=request.endpoint)
         try:
-            detail = OrderDetail.from_data({"omisell_order_number": omisell_order_number, **found})
-        except ValidationError:
-            raise Unavailable("a detail one cannot read", maybe_applied=False, endpoint=endpoint) from None
-        if detail.omisell_order_number != omisell_order_number:
-            raise Unavailable("the detail of another order", maybe_applied=False, endpoint=endpoint)
-        return detail
+            return OrderDetail.from_data(data)
+        except ValidationError as error:
+            raise Unavailable("the order lacks its number", maybe_applied=False, endpoint=request.endpoint) from error
 
     async def order_page(
         self,
@@ -128,218 +100,150 @@ class OmisellClient:
         order_number: str | None = None,
         cls: CallClass = CallClass.SWEEP,
     ) -> OrderPage:
-        """One page of the order list [omisell-api 4.1].
-
-        Args:
-            page: from 1 on; one beyond the end is an empty page.
-            updated_from: Unix seconds, UTC; like `updated_to` perhaps inclusive, perhaps not.
-            updated_to: Unix seconds, UTC.
-            shop_id: only this shop's.
-            order_number: asked for only if `omisell.lookup_filter` names the filter. Never trust that Omisell
-                has applied it: an unknown filter is ignored and everything comes [omisell-api 4.7].
-            cls: what the budget ranks it by.
-
-        Raises:
-            NotFound: for page 1: the path is configured wrongly.
-        """
-        query: dict[str, str | int | None] = {
+        """A page of the order list [omisell-api 4.1]; one beyond the end is empty, however Omisell says so."""
+        wanted = {
             "page": page,
             "page_size": self._settings.page_size,
             "updated_from": updated_from,
             "updated_to": updated_to,
             "shop_id": shop_id,
-            "status_group": "all",
         }
-        if self._settings.lookup_filter is not None:
-            query[self._settings.lookup_filter] = order_number
+        if order_number is not None and self._settings.lookup_filter:
+            wanted[self._settings.lookup_filter] = order_number  # type: ignore[assignment] # a query's values are text
+        request = self._request("order.list", "GET", self._paths.order_list, cls, query=wanted)
         try:
-            data = await self._call(
-                "order.list",
-                "GET",
-                self._settings.paths.order_list,
-                cls=cls,
-                query={key: value for key, value in query.items() if value is not None},
-            )
+            data = await self._call(request)
         except NotFound:
             if page > 1:
                 return OrderPage()
             raise
-        rows, count, has_next = _page("order.list", data, page, self._settings.page_size)
-        return OrderPage(orders=tuple(self._read(ListedOrder, rows)), count=count, has_next=has_next)
+        rows, count, has_next = _page(data, request)
+        return OrderPage(orders=tuple(_models(ListedOrder, rows)), count=count, has_next=has_next)
 
     async def shops(self) -> list[Shop]:
-        """The account's active shops; how one finds `omisell.shop_id` [guide 3]."""
-        path, query = self._settings.paths.shop_list, {"is_active": 1}
-        return [shop async for rows in self._pages("shop.list", path, query) for shop in self._read(Shop, rows)]
+        """The account's shops [code: frappe]."""
+        return await self._all("shop.list", self._paths.shop_list, Shop)
 
     async def pickups(self) -> list[Pickup]:
-        """The account's pickup addresses; how one finds `omisell.pickup_id`."""
-        path = self._settings.paths.pickup_list
-        return [pickup async for rows in self._pages("pickup.list", path, {}) for pickup in self._read(Pickup, rows)]
+        """The account's pickup addresses [code: node]."""
+        return await self._all("pickup.list", self._paths.pickup_list, Pickup)
 
     async def ping(self) -> None:
-        """One cheap read that needs a good token; raises if Omisell does not answer it."""
-        await self._call(
-            "shop.list",
-            "GET",
-            self._settings.paths.shop_list,
-            cls=CallClass.CANCEL,
-            query={"page": 1, "page_size": 1},
-        )
+        """One cheap read, in the class of cancels so that it is quick: does Omisell answer at all?"""
+        query = {"page": 1, "page_size": 1}
+        await self._call(self._request("shop.list", "GET", self._paths.shop_list, CallClass.CANCEL, query=query))
 
-    def server_time(self) -> float:
-        """Omisell's clock, Unix seconds, to a second; ours before any answer."""
-        return self._clock.now()
+    async def _all(self, endpoint: str, path: str, kind: type[M]) -> list[M]:
+        found: list[M] = []
+        for number in range(1, MOST_PAGES):
+            query = {"page": number, "page_size": self._settings.page_size}
+            request = self._request(endpoint, "GET", path, CallClass.SWEEP, query=query)
+            try:
+                rows, _, has_next = _page(await self._call(request), request)
+            except NotFound:
+                if number == 1:
+                    raise
+                break
+            found += _models(kind, rows)
+            if not rows or not has_next:
+                break
+        return found
 
-    @property
-    def clock_skew(self) -> float | None:
-        """Seconds by which Omisell's clock is ahead of ours; None before any answer."""
-        return self._clock.skew
-
-    async def _call(
+    def _request(
         self,
         endpoint: str,
         method: str,
         path: str,
-        *,
         cls: CallClass,
-        query: Mapping[str, str | int] | None = None,
-        body: str | None = None,
-        on_send: Callable[[], None] | None = None,
+        *,
         write: bool = False,
-    ) -> object:
-        """Make a call with the token; if that is refused, once more with another one."""
-        used = ""
+        body: str | None = None,
+        query: Mapping[str, object] | None = None,
+    ) -> Request:
+        pairs = tuple((name, str(value)) for name, value in (query or {}).items() if value is not None)
+        return Request(endpoint, method, _url(self._settings, path), cls, write=write, body=body, query=pairs)
 
-        async def authorization() -> str:
-            nonlocal used
-            used = await self.tokens.current()
-            return f"{self._settings.auth_scheme} {used}"
-
-        for repeat in (False, True):
-            try:
-                answer = await self._transport.send(
-                    endpoint,
-                    method,
-                    path,
-                    cls=cls,
-                    query=query,
-                    body=body,
-                    authorization=authorization,
-                    on_send=on_send,
-                    write=write,
-                )
-            except Unauthorized as refusal:
-                if repeat or (refusal.status == 403 and self.tokens.is_fresh):
-                    raise AuthenticationFailed(
-                        f"Omisell refuses {endpoint} even with a fresh token (HTTP {refusal.status});"
-                        " check the key's rights, omisell.seller_id and omisell.country",
-                        status=refusal.status,
-                        endpoint=endpoint,
-                    ) from None
-                self._log.info("token refused; getting another one", endpoint=endpoint, status=refusal.status)
-                await self.tokens.renew(used)
-            else:
-                return answer.data
-        raise AssertionError("unreachable: the second round returns or raises")
-
-    async def _pages(self, endpoint: str, path: str, query: Mapping[str, int]) -> AsyncIterator[list[object]]:
-        size = self._settings.page_size
-        for page in range(1, MAX_PAGES + 1):
-            try:
-                data = await self._call(
-                    endpoint,
-                    "GET",
-                    path,
-                    cls=CallClass.CANCEL,  # a person waits
-                    query={"page": page, "page_size": size, **query},
-                )
-            except NotFound:
-                if page > 1:
-                    return
+    async def _call(self, request: Request, on_send: Callable[[], None] | None = None) -> object:
+        token = await self.tokens.current()
+        try:
+            return await self._transport.call(request, self._headers(token), on_send)
+        except Refused as refusal:
+            if refusal.status not in {401, 403}:
                 raise
-            rows, _, has_next = _page(endpoint, data, page, size)
-            yield rows
-            if not has_next:
-                return
+        token = await self.tokens.renew(token)
+        try:
+            return await self._transport.call(request, self._headers(token), on_send)
+        except Refused as refusal:
+            if refusal.status not in {401, 403}:
+                raise
+            why = f"Omisell refuses {request.endpoint} even with a fresh token (HTTP {refusal.status}): check the key"
+            raise AuthenticationFailed(why, status=refusal.status, endpoint=request.endpoint) from refusal
 
-    def _read(self, kind: type[_Row], rows: list[object]) -> Iterator[_Row]:
-        """Each row that names what it is about; one that does not must not hide the others."""
-        for row in rows:
-            try:
-                yield kind.model_validate(row)
-            except ValidationError:
-                self._log.warning("a row of a list one cannot read", kind=kind.__name__)
-
-
-def connect(
-    settings: OmisellSettings,
-    *,
-    session: aiohttp.ClientSession,
-    token_store: TokenStore,
-    budget: Budget,
-    observer: Observer,
-) -> OmisellClient:
-    """Put a client together; asks nothing of Omisell yet.
-
-    Args:
-        settings: the configuration's section `omisell`.
-        session: carries the connections; its owner closes it.
-        token_store: shared by all replicas.
-        budget: shared by all that calls this account.
-        observer: told of every HTTP exchange.
-    """
-    clock = ServerClock()
-    transport = Transport(
-        session,
-        base_url=str(settings.base_url),
-        headers={"Seller-ID": str(settings.seller_id), "Country": str(settings.country)},
-        timeout=settings.timeout,
-        budget=budget,
-        clock=clock,
-        observer=observer,
-    )
-    if settings.auth_scheme.lower() in {"account", "partner"}:
-        tokens = Tokens(MemoryTokenStore(), FixedKey(settings.api_key, clock.now), now=clock.now)
-    else:
-        tokens = Tokens(token_store, TokenExchange(transport, settings, clock.now), now=clock.now)
-    return OmisellClient(transport, tokens, budget, clock, settings)
+    def _headers(self, token: str) -> dict[str, str]:
+        return {**_plain_headers(self._settings), "Authorization": f"{self._settings.auth_scheme} {token}"}
 
 
-def _filled(template: str, number: str, endpoint: str) -> str:
-    """The path with the number in it, as one segment whatever it holds."""
-    if not number.strip("."):
-        # "", "." and ".." would ask for another path altogether
-        raise NotFound(f"{number!r} is no order number", endpoint=endpoint)
-    return template.replace("{omisell_order_number}", quote(number, safe=""))
+class _Exchange:
+    """The two token calls."""
+
+    def __init__(self, settings: OmisellSettings, transport: Transport) -> None:
+        self._settings = settings
+        self._transport = transport
+
+    async def get(self) -> StoredToken:
+        settings = self._settings
+        body = {"api_key": settings.api_key.get_secret_value(), "api_secret": settings.api_secret.get_secret_value()}
+        return await self._token("token.get", settings.paths.token_get, body, None)
+
+    async def refresh(self, refresh_token: str) -> StoredToken:
+        body = {self._settings.refresh_key: refresh_token}
+        return await self._token("token.refresh", self._settings.paths.token_refresh, body, refresh_token)
+
+    async def _token(self, endpoint: str, path: str, body: Mapping[str, str], old: str | None) -> StoredToken:
+        url = _url(self._settings, path)
+        request = Request(endpoint, "POST", url, CallClass.TOKEN, body=json.dumps(body))
+        data = await self._transport.call(request, {"Content-Type": "application/json"})
+        token = text(data.get("token")) if isinstance(data, dict) else None
+        if token is None or not isinstance(data, dict):
+            raise Unavailable("the answer holds no token", maybe_applied=False, endpoint=endpoint)
+        return StoredToken(
+            token=token,
+            expired_time=moment(data.get("expired_time")),
+            refresh_token=text(data.get("refresh_token")) or old,  # what is missing stays as it was [code: node]
+            refresh_expired_time=moment(data.get("refresh_expired_time")),
+            obtained_at=time.time(),
+        )
 
 
-def _objects(data: object) -> Iterator[dict[str, object]]:
-    """The objects in `data` that may be the order: itself, the first of an array, or one level down."""
-    if isinstance(data, list):
-        data = data[0] if data else None
-    if isinstance(data, dict):
-        yield data
-        for value in data.values():
-            inner = value[0] if isinstance(value, list) and value else value
-            if isinstance(inner, dict):
-                yield inner
+def _plain_headers(settings: OmisellSettings) -> dict[str, str]:
+    return {"Content-Type": "application/json", "Seller-ID": str(settings.seller_id), "Country": settings.country}
 
 
-def _page(endpoint: str, data: object, page: int, size: int) -> tuple[list[object], int, bool]:
-    """Rows, count of all and whether there are more pages [omisell-api 1.2].
+def _url(settings: OmisellSettings, path: str) -> str:
+    return str(settings.base_url).rstrip("/") + path
 
-    Raises:
-        Unavailable: not a page. Never an empty one instead: somebody may conclude from it that an order is
-            not there.
-    """
-    rows = data.get("results") if isinstance(data, dict) else data
-    if not isinstance(rows, list):
-        raise Unavailable("a success without results", maybe_applied=False, endpoint=endpoint)
-    about = data if isinstance(data, dict) else {}
-    count = integer(about.get("count"))
-    if "next" in about:
-        more = bool(about["next"])
-    else:
-        more = len(rows) >= size if count is None else page * size < count
-    return rows, len(rows) if count is None else count, bool(rows) and more
+
+def _page(data: object, request: Request) -> tuple[list[object], int, bool]:
+    rows = data.get("results") if isinstance(data, dict) else None
+    if not isinstance(data, dict) or not isinstance(rows, list):
+        raise Unavailable("the answer holds no page", maybe_applied=False, endpoint=request.endpoint)
+    return rows, integer(data.get("count")) or 0, bool(data.get("next"))
+
+
+def _model(kind: type[M], data: object, request: Request) -> M:
+    try:
+        return kind.model_validate(data)
+    except ValidationError as error:
+        raise Unavailable(
+            "a success that lacks its point", maybe_applied=request.write, endpoint=request.endpoint
+        ) from error
+
+
+def _models(kind: type[M], rows: list[object]) -> list[M]:
+    found = []
+    for row in rows:
+        try:
+            found.append(kind.model_validate(row))
+        except ValidationError:
+            continue  # a row without its number is nobody's
+    return found

@@ -133,13 +133,11 @@ class Unavailable(OmisellError):
     Attributes:
         maybe_applied: whether Omisell may have done it all the same. False for every read, and for a write
             only if the request surely never reached Omisell.
-        status: the HTTP status, if there was an answer.
     """
 
-    def __init__(self, why: str, *, maybe_applied: bool, endpoint: str = "", status: int | None = None) -> None:
+    def __init__(self, why: str, *, maybe_applied: bool, endpoint: str = "") -> None:
         self.why = why
         self.maybe_applied = maybe_applied
-        self.status = status
         self.endpoint = endpoint
         super().__init__(f"Omisell did not answer {endpoint or 'the call'}: {why}")
 

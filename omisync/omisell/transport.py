@@ -1,205 +1,192 @@
-"""One HTTP exchange with Omisell: its place in the budget, its time-outs, its size, what went wrong."""
+"""One HTTP exchange with Omisell: sent, bounded, read, and sorted into an answer or an error."""
 
+import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import Final, Protocol
-from urllib.parse import urlencode
 
 import aiohttp
-import structlog
-from yarl import URL
 
-from omisync import __version__
-from omisync.omisell.budget import Budget, Call, CallClass
-from omisync.omisell.clock import ServerClock
-from omisync.omisell.envelope import Answer, TooMany, read_answer, read_limit
-from omisync.omisell.errors import Throttled, Unavailable
+from omisync.omisell.budget import Budget, CallClass
+from omisync.omisell.errors import NotFound, OmisellError, Refused, Throttled, Unavailable
+from omisync.omisell.models import integer
+from omisync.omisell.strict_json import loads
 
 CONNECT_TIMEOUT: Final = 5.0
-"""Seconds for name, connection and TLS [contract 3, omisell.timeout]."""
-
+"""Seconds for a connection to come up [contract 3]."""
 MAX_ANSWER: Final = 8 * 1024 * 1024
-"""Bytes of an answer, decompressed; a page of 100 orders has about 30 KiB."""
+"""Bytes of an answer that are read; a page of a hundred orders has about 50 KiB."""
+SUCCESS_CODES: Final = frozenset({0, 200, 201})
+"""Values of `error_code` that mean success even beside `error: true` [code: frappe]."""
+_LIMIT_HEADER: Final = "X-Omisell-Api-Call-Limit"
 
 
 class Observer(Protocol):
-    """Who counts calls."""
+    """Told of each exchange."""
 
     def request(self, endpoint: str, status: str, seconds: float) -> None:
-        """One HTTP exchange is over.
-
-        Args:
-            endpoint: short name, such as `order.add`.
-            status: the HTTP status, or how the exchange failed: `unreachable`, `timeout`, `reset`, `truncated`,
-                `oversized`, `cancelled`.
-            seconds: from the request's start to the answer's end.
-        """
+        """An exchange with this short name ended so, after so many seconds."""
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One call. `write` says whether it changes something at Omisell; `body` is JSON text."""
+
+    endpoint: str
+    method: str
+    url: str
+    cls: CallClass
+    write: bool = False
+    body: str | None = None
+    query: tuple[tuple[str, str], ...] = ()
+
+
 class Transport:
-    """Sends requests, each counted in the budget and bounded in time and size.
+    """Makes calls within the budget.
 
     Args:
-        session: carries the connections; its owner closes it.
-        base_url: scheme and host, perhaps with a path before Omisell's own.
-        headers: sent with every request; hold no secret.
-        timeout: seconds for a whole call, once it has its place in the budget.
-        budget: what all calls of the account share.
-        clock: set by every answer.
-        observer: told of every exchange, once.
+        session: of aiohttp.
+        budget: waited for before each call, corrected after it.
+        observer: told of each.
+        seconds: for a whole call, `omisell.timeout`.
     """
 
-    def __init__(
-        self,
-        session: aiohttp.ClientSession,
-        *,
-        base_url: str,
-        headers: Mapping[str, str],
-        timeout: float,  # noqa: ASYNC109 - a setting of all calls; each call bounds itself by it
-        budget: Budget,
-        clock: ServerClock,
-        observer: Observer,
-    ) -> None:
+    def __init__(self, session: aiohttp.ClientSession, budget: Budget, observer: Observer, seconds: float) -> None:
         self._session = session
-        self._base_url = base_url.rstrip("/")
-        self._headers = {
-            "Accept": "application/json",
-            "Content-Type": "application/json",
-            "User-Agent": f"omisync/{__version__}",
-            **headers,
-        }
-        connect = min(CONNECT_TIMEOUT, timeout)
-        self._timeout = aiohttp.ClientTimeout(total=timeout, connect=connect, sock_connect=connect)
         self._budget = budget
-        self._clock = clock
         self._observer = observer
-        self._log = structlog.get_logger("omisell")
+        self._timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECT_TIMEOUT)
+        self._server_time: float | None = None
+        self._seen_at = 0.0
 
-    async def send(
-        self,
-        endpoint: str,
-        method: str,
-        path: str,
-        *,
-        cls: CallClass,
-        query: Mapping[str, str | int] | None = None,
-        body: str | None = None,
-        authorization: Callable[[], Awaitable[str]] | None = None,
-        on_send: Callable[[], None] | None = None,
-        write: bool = False,
-    ) -> Answer:
-        """Make one call.
+    def server_time(self) -> float:
+        """Omisell's clock, Unix seconds: its last answer's, carried on by ours."""
+        return time.time() if self._server_time is None else self._server_time + time.monotonic() - self._seen_at
 
-        Args:
-            endpoint: short name, for errors and metrics.
-            method: HTTP method.
-            path: absolute, encoded already.
-            cls: what the budget ranks it by.
-            query: added to the path.
-            body: JSON.
-            authorization: makes the header; asked when the call has its place, so that it is not stale.
-            on_send: called right before the request goes; if it raises, nothing is sent.
-            write: whether this changes something at Omisell.
+    @property
+    def clock_skew(self) -> float | None:
+        """Seconds that this machine's clock is ahead of Omisell's; None before any answer."""
+        return None if self._server_time is None else time.time() - self.server_time()
+
+    async def call(
+        self, request: Request, headers: Mapping[str, str], on_send: Callable[[], None] | None = None
+    ) -> object:
+        """The answer's `data`.
 
         Raises:
-            Throttled, Unavailable, Refused, NotFound, Unauthorized: see `envelope.read_answer`.
+            OmisellError: of the kind that says what to do about it.
         """
-        if authorization is not None:
-            await authorization()  # a token that must be fetched first needs a place in the budget itself
-        async with self._budget.call(cls) as call:
-            headers = dict(self._headers)
-            try:
-                if authorization is not None:
-                    headers["Authorization"] = await authorization()
-                if on_send is not None:
+        async with self._budget.call(request.cls) as place:
+            if on_send is not None:
+                try:
                     on_send()
-            except BaseException:
-                call.unsent()
-                raise
-            url = URL(self._base_url + path + (f"?{urlencode(query)}" if query else ""), encoded=True)
-            status, answered, raw = await self._exchange(endpoint, method, url, headers, body, call, write=write)
+                except BaseException:
+                    place.unsent()
+                    raise
+            began = time.monotonic()
+            outcome = "cancelled"
             try:
-                answer = read_answer(endpoint, status, answered, raw, write=write)
-            except TooMany as refusal:
-                wait = self._budget.throttled(refusal.retry_after)
-                self._log.warning("omisell throttled us", endpoint=endpoint, wait=round(wait, 1))
-                raise Throttled(wait, endpoint=endpoint) from None
-        if "Date" not in answered:
-            self._clock.heard_timestamp(answer.timestamp)
-        return answer
+                async with self._session.request(
+                    request.method,
+                    request.url,
+                    params=request.query or None,
+                    data=request.body,
+                    headers=headers,
+                    timeout=self._timeout,
+                    allow_redirects=False,
+                ) as answer:
+                    outcome = str(answer.status)
+                    self._note(answer, place.observe)
+                    raw = await _read(answer, request)
+                    return self._judge(request, answer.status, answer.headers, raw)
+            except OmisellError:
+                raise
+            except TimeoutError as error:
+                outcome = "timeout"
+                raise _unavailable(
+                    request, "time-out", sent=not isinstance(error, aiohttp.ConnectionTimeoutError)
+                ) from error
+            except aiohttp.ClientConnectorError as error:
+                outcome = "refused"
+                place.unsent()
+                raise _unavailable(request, "no connection", sent=False) from error
+            except (aiohttp.ClientError, OSError, asyncio.IncompleteReadError) as error:
+                outcome = "reset"
+                raise _unavailable(request, f"the connection broke ({type(error).__name__})") from error
+            finally:
+                self._observer.request(request.endpoint, outcome, time.monotonic() - began)
 
-    async def _exchange(
-        self,
-        endpoint: str,
-        method: str,
-        url: URL,
-        headers: Mapping[str, str],
-        body: str | None,
-        call: Call,
-        *,
-        write: bool,
-    ) -> tuple[int, Mapping[str, str], bytes]:
-        started = time.monotonic()
-        label = "cancelled"
+    def _note(self, answer: aiohttp.ClientResponse, observe: Callable[[int, int], None]) -> None:
+        used, _, size = answer.headers.get(_LIMIT_HEADER, "").partition("/")
+        if used.strip().isdecimal() and size.strip().isdecimal():
+            observe(int(used), int(size))
         try:
-            async with self._session.request(
-                method,
-                url,
-                data=None if body is None else body.encode(),
-                headers=headers,
-                timeout=self._timeout,
-                allow_redirects=False,  # would send a write, and the token, somewhere else
-            ) as response:
-                if (limit := read_limit(response.headers)) is not None:
-                    call.observe(*limit)
-                self._clock.heard_header(response.headers)
-                raw = await _bounded(response)
-                label = str(response.status)
-                return response.status, response.headers, raw
-        except (aiohttp.ClientError, TimeoutError, OSError, _Oversized, ValueError) as error:
-            label, why, reached = _what_failed(error, url)
-            # from None: aiohttp's own errors carry the request's headers
-            raise Unavailable(why, maybe_applied=write and reached, endpoint=endpoint) from None
-        finally:
-            self._observer.request(endpoint, label, time.monotonic() - started)
+            self._server_time = parsedate_to_datetime(answer.headers.get("Date", "")).timestamp()
+            self._seen_at = time.monotonic()
+        except ValueError:
+            pass  # no clock in this answer
+
+    def _judge(self, request: Request, status: int, headers: Mapping[str, str], raw: bytes) -> object:
+        try:
+            envelope = loads(raw)
+        except ValueError as error:
+            if status == 429:
+                raise self._throttled(request, _seconds(headers.get("Retry-After"))) from error
+            if 400 <= status < 500:
+                raise _refused(request, status, {}) from error
+            raise _unavailable(request, f"HTTP {status}, {error}") from error
+        if not isinstance(envelope, dict):
+            raise _unavailable(request, f"HTTP {status}, the answer is not an object")
+        data = envelope.get("data")
+        wait = _seconds(data.get("retry_after")) if isinstance(data, dict) else None
+        if status == 429 or wait is not None:
+            raise self._throttled(request, wait if wait is not None else _seconds(headers.get("Retry-After")))
+        if status >= 500 or 300 <= status < 400:
+            raise _unavailable(request, f"HTTP {status}")
+        if status >= 400 or (
+            envelope.get("error") is True and integer(envelope.get("error_code")) not in SUCCESS_CODES
+        ):
+            raise _refused(request, status, envelope)
+        return data
+
+    def _throttled(self, request: Request, wait: float | None) -> Throttled:
+        # a second more than said, as production code does [code: node]
+        return Throttled(self._budget.throttled(None if wait is None else wait + 1.0), endpoint=request.endpoint)
 
 
-class _Oversized(Exception):
-    pass
+async def _read(answer: aiohttp.ClientResponse, request: Request) -> bytes:
+    chunks = bytearray()
+    async for chunk in answer.content.iter_chunked(65536):
+        chunks += chunk
+        if len(chunks) > MAX_ANSWER:
+            raise _unavailable(request, f"an answer of more than {MAX_ANSWER} bytes")
+    return bytes(chunks)
 
 
-async def _bounded(response: aiohttp.ClientResponse) -> bytes:
-    """The body, decompressed; counted while it is read, because a small one can unpack to a huge one."""
-    parts: list[bytes] = []
-    total = 0
-    async for part in response.content.iter_any():
-        total += len(part)
-        if total > MAX_ANSWER:
-            raise _Oversized
-        parts.append(part)
-    return b"".join(parts)
+def _seconds(value: object) -> float | None:
+    if isinstance(value, str) and value.strip().replace(".", "", 1).isdecimal():
+        value = float(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return min(max(float(value), 0.0), 3600.0)
 
 
-def _what_failed(error: Exception, url: URL) -> tuple[str, str, bool]:
-    """The metric's label, our own words, and whether the request can have reached Omisell."""
-    where = f"{url.host}:{url.port}"
-    match error:
-        case aiohttp.ConnectionTimeoutError():
-            return "unreachable", f"no connection to {where} within {CONNECT_TIMEOUT:g} s", False
-        case aiohttp.ClientConnectorDNSError():
-            return "unreachable", f"the name {url.host} cannot be resolved", False
-        case aiohttp.ClientSSLError():
-            return "unreachable", f"no TLS with {where}; check omisell.base_url and the machine's clock", False
-        case aiohttp.ClientConnectorError():
-            return "unreachable", f"no connection to {where} ({error.strerror or 'refused'})", False
-        case TimeoutError():
-            return "timeout", "no complete answer in time (omisell.timeout)", True
-        case _Oversized():
-            return "oversized", f"the answer is larger than {MAX_ANSWER // 1024**2} MiB", True
-        case aiohttp.ClientPayloadError():
-            return "truncated", "the answer broke off", True
-        case aiohttp.ClientResponseError():
-            return "malformed", "the answer is not HTTP", True
-        case _:
-            return "reset", "the connection broke before the answer came", True
+def _unavailable(request: Request, why: str, *, sent: bool = True) -> Unavailable:
+    return Unavailable(why, maybe_applied=request.write and sent, endpoint=request.endpoint)
+
+
+def _refused(request: Request, status: int, envelope: Mapping[str, object]) -> Refused:
+    said = envelope.get("messages")
+    kind = NotFound if status == 404 else Refused
+    request_id = envelope.get("request_id")
+    return kind(
+        said if isinstance(said, str) else "" if said is None else str(said),
+        attr_error=envelope.get("attr_error"),
+        error_code=integer(envelope.get("error_code")),
+        status=status,
+        endpoint=request.endpoint,
+        request_id=request_id if isinstance(request_id, str) else None,
+    )
