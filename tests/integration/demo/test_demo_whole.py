@@ -105,7 +105,6 @@ async def test_the_proof_holds_and_nothing_is_left_behind(temporary: Path) -> No
         await run.nothing_is_left(temporary)
 
 
-@pytest.mark.xfail(strict=False, reason="KNOWN FAULT: SIGINT was seen to let the demo run to its end (exit 0)")
 @pytest.mark.parametrize(
     "words", ["starting an own Postgres", "migrating the database", "starting the daemon", "placing orders: placed"]
 )
@@ -119,7 +118,6 @@ async def test_ctrl_c_at_any_time_leaves_nothing_behind(temporary: Path, words: 
         await run.nothing_is_left(temporary)
 
 
-@pytest.mark.xfail(strict=False, reason="KNOWN FAULT: SIGINT was seen to let the demo run to its end (exit 0)")
 async def test_two_ctrl_c_leave_nothing_behind_either(temporary: Path) -> None:
     async with demo(temporary, "--orders", "100") as run:
         await run.says("placing orders: placed")
