@@ -31,13 +31,29 @@ class Account:
         return f"Account(url={self.url!r}, shop_id={self.shop_id})"
 
 
-def write(path: Path, *, dsn: str, account: Account, webhook_port: int, admin_port: int) -> None:
+def write(
+    path: Path,
+    *,
+    dsn: str,
+    account: Account,
+    webhook_port: int,
+    admin_port: int,
+    changes: Mapping[str, Mapping[str, object]] | None = None,
+) -> None:
     """Write the file, readable by its owner only.
 
     Short waits in place of the defaults, since a simulated order lives for seconds: sweeps every 3 s, first
     retry after 0.2 s.
+
+    Args:
+        path: Where to.
+        dsn: The daemon's database.
+        account: At Omisell.
+        webhook_port: Of 127.0.0.1, for pushes.
+        admin_port: Of 127.0.0.1.
+        changes: Keys by section that replace or join those below.
     """
-    sections: Mapping[str, Mapping[str, object]] = {
+    sections: dict[str, dict[str, object]] = {
         "database": {"dsn": dsn},
         "omisell": {
             "base_url": account.url,
@@ -67,6 +83,8 @@ def write(path: Path, *, dsn: str, account: Account, webhook_port: int, admin_po
         "admin": {"listen": f"127.0.0.1:{admin_port}"},
         "log": {"format": "json", "level": "info"},
     }
+    for section, values in (changes or {}).items():
+        sections.setdefault(section, {}).update(values)
     path.touch(mode=0o600)
     with path.open("w") as file:
         for section, values in sections.items():

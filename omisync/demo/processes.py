@@ -84,6 +84,7 @@ class Daemon:
         ready_url: Answers 200 once it can work.
         session: For asking that.
         guarded: Kills it should we be killed.
+        extra: Of its environment, beside ours.
     """
 
     def __init__(
@@ -94,12 +95,14 @@ class Daemon:
         ready_url: str,
         session: aiohttp.ClientSession,
         guarded: Guarded,
+        extra: Mapping[str, str] | None = None,
     ) -> None:
         self._arguments = arguments
         self._folder = folder
         self._ready_url = ready_url
         self._session = session
         self._guarded = guarded
+        self._extra = extra
         self._process: asyncio.subprocess.Process | None = None
 
     @property
@@ -119,7 +122,7 @@ class Daemon:
             self._process = await asyncio.create_subprocess_exec(
                 *self._arguments,
                 cwd=self._folder,
-                env=environment(),
+                env=environment(self._extra),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=asyncio.subprocess.STDOUT,

@@ -15,6 +15,7 @@ from omisync.simulator import (
     BucketConfig,
     LifeConfig,
     ListConfig,
+    Locations,
     OrderConfig,
     PushConfig,
     Simulator,
@@ -71,15 +72,17 @@ def simulator_config(callback_url: str, seed: int) -> SimulatorConfig:
 
 
 class Omisell:
-    """The simulated Omisell, running.
+    """A simulated Omisell that runs, in this process or in another.
 
     Args:
-        simulator: Started.
+        url: Its address.
+        config: What it was started with.
         session: For its control endpoints.
     """
 
-    def __init__(self, simulator: Simulator, session: aiohttp.ClientSession) -> None:
-        self._simulator = simulator
+    def __init__(self, url: str, config: SimulatorConfig, session: aiohttp.ClientSession) -> None:
+        self._url = url
+        self._config = config
         self._session = session
 
     @classmethod
@@ -89,19 +92,19 @@ class Omisell:
         simulator = Simulator(simulator_config(callback_url, seed))
         await simulator.start()
         try:
-            yield cls(simulator, session)
+            yield cls(simulator.url, simulator.config, session)
         finally:
             await simulator.stop()
 
     @property
     def url(self) -> str:
         """Its address: the API's, and in a browser its page's."""
-        return self._simulator.url
+        return self._url
 
     @property
     def account(self) -> Account:
         """What the daemon has to know to use it."""
-        account = self._simulator.config.account
+        account = self._config.account
         return Account(
             url=self.url,
             api_key=account.api_key,
@@ -116,12 +119,13 @@ class Omisell:
     @property
     def products(self) -> Sequence[Product]:
         """Its catalogue, which the shop sells."""
-        return [Product(each.sku, each.name, each.price) for each in self._simulator.config.account.products]
+        return [Product(each.sku, each.name, each.price) for each in self._config.account.products]
 
     @property
     def places(self) -> Sequence[Place]:
         """Its address system, which the shop's checkout offers."""
-        return [Place(each.province, each.district, each.subdistrict) for each in self._simulator.account.locations]
+        known = Locations(self._config.account.locations)
+        return [Place(each.province, each.district, each.subdistrict) for each in known]
 
     async def applied(self, *, full: bool = True) -> Sequence[Applied]:
         """Every order that it has.
@@ -129,7 +133,7 @@ class Omisell:
         Args:
             full: With tracking numbers, which takes longer.
         """
-        answer = await self._control("GET", "orders", params={"detail": "1" if full else "0"})
+        answer = await self.control("GET", "orders", params={"detail": "1" if full else "0"})
         return [
             Applied(
                 order_number=order["order_number"],
@@ -143,7 +147,7 @@ class Omisell:
 
     async def figures(self) -> AtOmisell:
         """Its counts for the live table."""
-        ledger = await self._control("GET", "ledger")
+        ledger = await self.control("GET", "ledger")
         pushes = ledger["pushes"]
         return AtOmisell(
             orders=ledger["orders"],
@@ -157,13 +161,18 @@ class Omisell:
 
     async def misbehave(self) -> None:
         """Switch all faults on."""
-        await self._control("PATCH", "faults", json=FAULTS)
+        await self.control("PATCH", "faults", json=FAULTS)
 
     async def behave(self) -> None:
         """Switch all faults off."""
-        await self._control("DELETE", "faults")
+        await self.control("DELETE", "faults")
 
-    async def _control(self, method: str, name: str, **arguments: Any) -> Any:
+    async def control(self, method: str, name: str, **arguments: Any) -> Any:
+        """Call one of its control endpoints; its answer.
+
+        Raises:
+            DemoError: It refused, with its words.
+        """
         async with self._session.request(
             method,
             f"{self.url}/control/{name}",

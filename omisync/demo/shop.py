@@ -32,6 +32,9 @@ DATABASE_AWAY = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
     asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,  # no connection is free
+    asyncpg.ReadOnlySQLTransactionError,  # the server has become a standby
+    asyncpg.TransactionRollbackError,  # a deadlock, of which ours was the victim
 )
 
 

@@ -66,18 +66,18 @@ async def test_what_was_applied_is_told_with_or_without_tracking_numbers(
 
 
 async def test_it_misbehaves_and_behaves_when_told(omisell: Omisell) -> None:
-    assert on(omisell) == set()
+    assert await on(omisell) == set()
     await omisell.misbehave()
-    assert on(omisell) == set(FAULTS)
+    assert await on(omisell) == set(FAULTS)
     await omisell.behave()
-    assert on(omisell) == set()
+    assert await on(omisell) == set()
 
 
-def on(omisell: Omisell) -> set[str]:
-    faults = omisell._simulator.faults
-    return {kind for kind in faults.as_json() if faults.get(kind) is not None}
+async def on(omisell: Omisell) -> set[str]:
+    faults = await omisell.control("GET", "faults")
+    return {kind for kind, fault in faults.items() if fault["rate"] > 0}
 
 
 async def test_a_control_call_that_fails_is_told(omisell: Omisell) -> None:
     with pytest.raises(DemoError, match="/control/nowhere said 404"):
-        await omisell._control("GET", "nowhere")
+        await omisell.control("GET", "nowhere")

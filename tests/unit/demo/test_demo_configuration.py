@@ -22,5 +22,21 @@ def test_the_file_is_toml_and_private(tmp_path: Path) -> None:
     assert values["admin"] == {"listen": "127.0.0.1:9002"}
 
 
+def test_keys_can_be_changed_and_sections_added(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    write(
+        path,
+        dsn="postgresql://omisync@127.0.0.1/shop",
+        account=ACCOUNT,
+        webhook_port=9001,
+        admin_port=9002,
+        changes={"outbox": {"settle": "1s"}, "hooks": {"on_change": "shop.heard"}},
+    )
+    values = tomllib.loads(path.read_text())
+    assert values["outbox"]["settle"] == "1s"
+    assert values["outbox"]["poll_interval"] == "100ms"
+    assert values["hooks"] == {"on_change": "shop.heard"}
+
+
 def test_the_accounts_secrets_do_not_show() -> None:
     assert repr(ACCOUNT) == "Account(url='http://127.0.0.1:9000', shop_id=21001)"
