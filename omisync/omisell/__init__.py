@@ -4,7 +4,7 @@ Knows nothing of Postgres nor of what is above it. What is public is named here.
 """
 
 from omisync.omisell.authorization import Authorizer, sign
-from omisync.omisell.budget import Budget, CallClass
+from omisync.omisell.budget import Budget
 from omisync.omisell.client import OmisellClient, connect
 from omisync.omisell.errors import (
     AuthenticationFailed,
@@ -14,8 +14,10 @@ from omisync.omisell.errors import (
     Throttled,
     Unavailable,
 )
+from omisync.omisell.forecast import Capacity, Clearing, Forecast, capacity, capacity_table, forecast
 from omisync.omisell.models import AddedOrder, ListedOrder, OrderDetail, OrderPage, Parcel, Pickup, Shop
 from omisync.omisell.push import ORDER_EVENTS, BadPush, Push, parse_push
+from omisync.omisell.shares import CallClass, Shares
 from omisync.omisell.statuses import can_cancel, is_cancelled, is_final, name_of
 from omisync.omisell.tokens import StoredToken, Tokens, TokenStore
 
@@ -27,6 +29,9 @@ __all__ = [
     "BadPush",
     "Budget",
     "CallClass",
+    "Capacity",
+    "Clearing",
+    "Forecast",
     "ListedOrder",
     "NotFound",
     "OmisellClient",
@@ -37,6 +42,7 @@ __all__ = [
     "Pickup",
     "Push",
     "Refused",
+    "Shares",
     "Shop",
     "StoredToken",
     "Throttled",
@@ -44,7 +50,10 @@ __all__ = [
     "Tokens",
     "Unavailable",
     "can_cancel",
+    "capacity",
+    "capacity_table",
     "connect",
+    "forecast",
     "is_cancelled",
     "is_final",
     "name_of",

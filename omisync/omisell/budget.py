@@ -6,24 +6,14 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
-from enum import IntEnum
 from types import MappingProxyType
 from typing import Final
 
 from omisync.omisell.ledger import Flight, Ledger
+from omisync.omisell.shares import CallClass
 
 PROMISE: Final = 0.25
 """Seconds for which one place is kept for a class that was told to come; about a claim from the database."""
-
-
-class CallClass(IntEnum):
-    """What a call is for; a smaller one goes first [contract, promise 6]."""
-
-    TOKEN = 0
-    CANCEL = 1
-    ADD = 2
-    REFRESH = 3
-    SWEEP = 4
 
 
 class Call:

@@ -10,9 +10,10 @@ import aiohttp
 from pydantic import BaseModel, ValidationError
 
 from omisync.config import OmisellSettings
-from omisync.omisell.budget import Budget, CallClass
+from omisync.omisell.budget import Budget
 from omisync.omisell.errors import AuthenticationFailed, NotFound, Refused, Unavailable
 from omisync.omisell.models import AddedOrder, ListedOrder, OrderDetail, OrderPage, Pickup, Shop, integer, moment, text
+from omisync.omisell.shares import CallClass
 from omisync.omisell.tokens import StoredToken, Tokens, TokenStore
 from omisync.omisell.transport import Observer, Request, Transport
 

@@ -9,9 +9,10 @@ from typing import Final, Protocol
 
 import aiohttp
 
-from omisync.omisell.budget import Budget, CallClass
+from omisync.omisell.budget import Budget
 from omisync.omisell.errors import NotFound, OmisellError, Refused, Throttled, Unavailable
 from omisync.omisell.models import integer
+from omisync.omisell.shares import CallClass
 from omisync.omisell.strict_json import loads
 
 CONNECT_TIMEOUT: Final = 5.0
