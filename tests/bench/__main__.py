@@ -1,0 +1,71 @@
+"""`python -m tests.bench budget`: measures, prints a table, and writes JSON, a table for the README and a plot."""
+
+import argparse
+import asyncio
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console
+
+from tests.bench.budget import LOADS, Load, Outcome, measure
+from tests.bench.cancels import Cancels, measure_cancels
+from tests.bench.report import budget_table, cancels_line, conditions, plot
+from tests.bench.rig import Flow, Limit
+
+ORDERS: dict[Load, int] = {"steady": 2400, "burst": 3000, "recovery": 2000}
+SHORT_ORDERS: dict[Load, int] = {"steady": 60, "burst": 60, "recovery": 40}
+SEED = 20261124
+
+
+def main() -> int:
+    """Run what was asked for."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("what", choices=["budget", "true-limit"], help="true-limit: ten minutes at 100 calls a minute")
+    parser.add_argument("--short", action="store_true", help="a smoke test of the measurement itself")
+    parser.add_argument("--limit", type=float, default=6000, help="calls a minute at the simulator")
+    parser.add_argument("--load", choices=LOADS, action="append", help="only this load; may be repeated")
+    parser.add_argument("--replicas", type=int, default=1)
+    parser.add_argument("--out", type=Path, help="a folder for budget.json, budget.md and budget.svg")
+    given = parser.parse_args()
+    if given.what == "true-limit":
+        return _true_limit(given)
+    sizes = SHORT_ORDERS if given.short else ORDERS
+    limit = Limit(given.limit)
+    outcomes: list[Outcome] = []
+    console = Console()
+    flows: tuple[Flow, ...] = ("guide", "omisync")
+    for load in given.load or LOADS:
+        for flow in flows:
+            console.print(f"{load}: {flow}, {sizes[load]} orders at {given.limit:g} calls a minute")
+            outcomes.append(asyncio.run(measure(flow, load, limit, sizes[load], seed=SEED, replicas=given.replicas)))
+            console.print(budget_table(outcomes[-1:]))
+    table = budget_table(outcomes)
+    console.print(table)
+    _write(given.out, "budget", [asdict(each) for each in outcomes], table, limit)
+    if given.out is not None:
+        plot(outcomes, given.out / "budget.svg")
+    return 0
+
+
+def _true_limit(given: argparse.Namespace) -> int:
+    limit = Limit(100)
+    found: Cancels = asyncio.run(measure_cancels(limit, backlog=50 if given.short else 5000, short=given.short))
+    line = cancels_line(found)
+    Console().print(line)
+    _write(given.out, "true-limit", asdict(found), line, limit)
+    return 0
+
+
+def _write(out: Path | None, name: str, figures: object, table: str, limit: Limit) -> None:
+    if out is None:
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    whole = {"conditions": conditions(limit), "figures": figures}
+    (out / f"{name}.json").write_text(json.dumps(whole, indent=1, default=str) + "\n")
+    (out / f"{name}.md").write_text(table + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
