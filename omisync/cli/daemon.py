@@ -1,4 +1,4 @@
-"""`omisync run`, `migrate` and `check`: bringing the daemon up."""
+"""`omisync run` and `migrate`: bringing the daemon up."""
 
 # ruff: noqa: PLC0415 (what is heavy is imported by the command that needs it, so that --help answers at once)
 

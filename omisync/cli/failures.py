@@ -20,6 +20,10 @@ class CommandFailed(Exception):
     """The work failed; the message says what, where, what to do."""
 
 
+class OutOfReach(CommandFailed):
+    """The work failed because the database or Omisell could not be reached."""
+
+
 class WrongUsage(Exception):
     """The command was called in a way that makes no sense; the message says how to call it."""
 
@@ -65,6 +69,8 @@ def _own(error: BaseException) -> tuple[int, str] | None:
     match error:
         case WrongUsage():
             return USAGE, str(error)
+        case OutOfReach():
+            return UNREACHABLE, str(error)
         case CommandFailed():
             return FAILED, str(error)
         case _ClickError():

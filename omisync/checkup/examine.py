@@ -1,0 +1,46 @@
+"""The whole check-up, in the order in which one would look for a fault."""
+
+import aiohttp
+
+from omisync.checkup.budget import examine_budget
+from omisync.checkup.database import examine_database
+from omisync.checkup.omisell import NAMES, examine_omisell
+from omisync.checkup.verdict import Check, State, Tell
+from omisync.checkup.webhook import examine_admin_listener, examine_signature, examine_webhook_listener
+from omisync.config import Settings
+from omisync.omisell import Budget, connect
+from omisync.remote import OwnToken, Uncounted, open_database, tokens_of
+from omisync.store import Database
+
+
+async def examine(settings: Settings, tell: Tell, *, offline: bool = False) -> None:
+    """Looks at everything.
+
+    Args:
+        settings: the configuration, which is good, or it would not be here.
+        tell: hears of each check as soon as it is made.
+        offline: asks nothing of Omisell, and takes a database that is away as one that will come: what matters
+            before a start.
+    """
+    tell(Check("configuration", State.OK, "every key is known, and every value usable"))
+    async with open_database(settings) as database:
+        status = await examine_database(settings, database, tell, offline=offline)
+        budget = Budget(settings.omisell.bucket_size, settings.omisell.leak_per_minute)
+        asked = False
+        if offline:
+            for name in NAMES:
+                tell(Check(name, State.SKIPPED, "--offline asks nothing of Omisell"))
+        else:
+            asked = await _ask_omisell(settings, database, budget, tell, shared=status is not None)
+    tell(examine_signature(settings.webhook))
+    running = status is not None and bool(status.replicas)
+    tell(await examine_webhook_listener(settings.webhook, running=running))
+    tell(await examine_admin_listener(settings.admin.listen, running=running))
+    tell(examine_budget(settings.omisell, budget, asked=asked))
+
+
+async def _ask_omisell(settings: Settings, database: Database, budget: Budget, tell: Tell, *, shared: bool) -> bool:
+    tokens = await tokens_of(database) if shared else OwnToken()
+    async with aiohttp.ClientSession() as session:
+        client = connect(settings.omisell, session=session, token_store=tokens, budget=budget, observer=Uncounted())
+        return await examine_omisell(settings.omisell, client, tell, shared=not isinstance(tokens, OwnToken))

@@ -1,0 +1,649 @@
+"""`omisync check` on a real database, the simulator and real listeners: each fault found, with what to do."""
+
+import asyncio
+import contextlib
+import socket
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+import pytest
+import structlog
+from aiohttp import web
+
+from omisync.checkup.budget import examine_budget
+from omisync.checkup.verdict import State
+from omisync.checkup.webhook import examine_signature
+from omisync.config import Listen, OmisellSettings, WebhookSettings
+from omisync.omisell import Authorizer, Budget, OmisellClient
+from omisync.store import Database, Delivery, Leases, StoreUnavailable, checkup
+from omisync.store.checkup import Inspection
+from omisync.web import Metrics, Server, serve, webhook_app
+
+SET_SHOP = "set omisell.shop_id to one that `omisync shops` lists"
+SET_PICKUP = "set omisell.pickup_id to one that `omisync pickups` lists"
+WITHOUT_URL = "hmac-url-body cannot be recognised without the URL"
+RELOAD = "let it read them: `systemctl reload omisync`, or a SIGHUP"
+SECRET = "push-secret"
+NAMES = [
+    "configuration",
+    "database",
+    "database clock",
+    "schema",
+    "omisell",
+    "token",
+    "omisell clock",
+    "shop_id",
+    "pickup_id",
+    "webhook signature",
+    "webhook listener",
+    "admin listener",
+    "budget",
+]
+
+
+def found(ran: Any) -> dict[str, tuple[str, str]]:
+    """What each check said, with its advice, by the check's name."""
+    return {
+        one["name"]: (one["state"], f"{one['says']}: {one['advice']}" if one["advice"] else one["says"])
+        for one in ran.json["checks"]
+    }
+
+
+def as_user(dsn: str, login: str) -> str:
+    """The same database for another user, whose password is `pass-word`."""
+    parts = urlsplit(dsn)
+    return urlunsplit(parts._replace(netloc=f"{login}:pass-word@{parts.hostname}:{parts.port}"))
+
+
+async def beat(dsn: str) -> None:
+    """As if a daemon were running."""
+    database = Database(dsn)
+    await Leases(database, "1.0").beat({})
+    await database.close()
+
+
+async def test_all_is_well(cli: Any, simulator: Any) -> None:
+    ran = await cli("check", "--json")
+    assert ran.code == 0
+    assert ran.err == ""
+    assert ran.json["ok"] is True
+    assert [one["name"] for one in ran.json["checks"]] == NAMES
+    assert {one["state"] for one in ran.json["checks"]} == {"ok"}
+    assert dict(simulator.ledger.calls) == {"token.get": 1, "shop.list": 1, "pickup.list": 1}
+    said = found(ran)
+    assert said["shop_id"][1] == "21001 is Cửa hàng Web"
+    assert said["pickup_id"][1] == "167 is Kho Hà Nội"
+    assert said["schema"][1].startswith("omisync is up to date (")
+
+
+async def test_for_people_it_is_a_line_a_check(cli: Any) -> None:
+    ran = await cli("check")
+    assert ran.code == 0
+    assert len(ran.lines) == len(NAMES)
+    assert ran.lines[0] == "ok configuration every key is known, and every value usable"
+    assert "ok shop_id 21001 is Cửa hàng Web" in ran.lines
+
+
+async def test_the_shared_token_is_used_and_a_second_check_needs_no_new_one(cli: Any, simulator: Any, sql: Any) -> None:
+    assert (await cli("check")).code == 0
+    assert await sql.fetchval("SELECT count(*) FROM omisync.tokens") == 1
+    ran = await cli("check", "--json")
+    assert simulator.ledger.calls["token.get"] == 1
+    assert found(ran)["token"] == ("ok", "good for 24.0 h (the one that all replicas share)")
+
+
+async def test_no_secret_is_printed(cli: Any, dsn: str, sql: Any) -> None:
+    cli.change({"webhook": {"secret": ["hook-one", "hook-two"]}})
+    told = "".join(
+        ran.out + ran.err for ran in [await cli("check"), await cli("check", "--json"), await cli("check", "--offline")]
+    )
+    token = await sql.fetchval("SELECT token FROM omisync.tokens")
+    cli.change({"database": {"dsn": as_user(dsn, "nobody")}})
+    wrong = await cli("check")
+    assert wrong.code == 3
+    told += wrong.out + wrong.err
+    for secret in ("pass-word", urlsplit(dsn).password, "k_demo", "s_demo", "hook-one", "hook-two", token):
+        assert secret
+        assert secret not in told
+
+
+async def test_offline_asks_nothing_of_omisell(cli: Any, simulator: Any) -> None:
+    ran = await cli("check", "--offline", "--json")
+    assert ran.code == 0
+    assert not simulator.ledger.calls
+    said = found(ran)
+    assert {said[name] for name in ("omisell", "token", "omisell clock", "shop_id", "pickup_id")} == {
+        ("skipped", "--offline asks nothing of Omisell")
+    }
+    assert said["budget"] == ("ok", "as configured, 100 calls a minute carry 35,925 orders a day with 4 pushes each")
+
+
+# The database
+
+
+async def test_a_database_that_is_away_is_3_and_the_rest_is_looked_at(cli: Any, nobody_there: str) -> None:
+    cli.change({"database": {"dsn": nobody_there}})
+    ran = await cli("check", "--json")
+    assert ran.code == 3
+    assert ran.err == "omisync: 1 of 12 checks failed: database\n"
+    assert ran.json["ok"] is False
+    said = found(ran)
+    assert said["database"][0] == "unreachable"
+    assert "check database.dsn, and that the server runs" in said["database"][1]
+    assert said["schema"] == ("skipped", "needs the database")
+    assert said["token"][1].endswith("(one of this command's own: the database keeps none)")
+    assert said["shop_id"][0] == "ok"
+
+
+async def test_before_a_start_a_database_that_is_away_is_waited_for(cli: Any, nobody_there: str) -> None:
+    cli.change({"database": {"dsn": nobody_there}})
+    ran = await cli("check", "--offline", "--json")
+    assert ran.code == 0
+    state, said = found(ran)["database"]
+    assert state == "warning"
+    assert said.endswith("; the daemon will wait for it")
+
+
+@pytest.mark.parametrize("extra", [(), ("--offline",)])
+async def test_a_database_that_does_not_exist_is_3(cli: Any, dsn: str, extra: tuple[str, ...]) -> None:
+    cli.change({"database": {"dsn": urlunsplit(urlsplit(dsn)._replace(path="/nowhere"))}})
+    ran = await cli("check", "--json", *extra)
+    assert ran.code == 3
+    state, said = found(ran)["database"]
+    assert state == "unreachable"
+    assert 'database "nowhere" does not exist' in said
+
+
+async def test_an_empty_database_wants_a_migration(cli: Any, empty_dsn: str) -> None:
+    cli.change({"database": {"dsn": empty_dsn}})
+    ran = await cli("check", "--json")
+    assert ran.code == 1
+    assert ran.err == "omisync: 1 of 13 checks failed: schema\n"
+    state, said = found(ran)["schema"]
+    assert state == "failed"
+    assert said.startswith("schema omisync lacks 0001_outbox, ")
+    assert "run `omisync migrate`" in said
+
+
+async def test_a_user_without_rights_is_told_which_role_to_grant(cli: Any, dsn: str, sql: Any) -> None:
+    login = "check_" + urlsplit(dsn).path[-6:]
+    await sql.execute(f"CREATE ROLE {login} LOGIN PASSWORD 'pass-word'; GRANT USAGE ON SCHEMA omisync TO {login}")
+    await sql.execute(f"GRANT SELECT ON omisync.migrations, omisync.orders TO {login}")
+    try:
+        cli.change({"database": {"dsn": as_user(dsn, login)}})
+        ran = await cli("check", "--json")
+        assert ran.code == 1
+        state, said = found(ran)["schema"]
+        assert state == "failed"
+        assert said.startswith("omisync: no right to use audit, ")
+        assert said.endswith("GRANT omisync_daemon TO the user that database.dsn names")
+        await sql.execute(f"REVOKE ALL ON omisync.migrations FROM {login}")
+        state, said = found(await cli("check", "--json"))["schema"]
+        assert state == "failed"
+        assert "permission denied for table migrations" in said
+        await sql.execute(f"GRANT omisync_daemon TO {login}")
+        assert found(await cli("check", "--json"))["schema"][0] == "ok"
+    finally:
+        await sql.execute(f"DROP OWNED BY {login}; DROP ROLE {login}")
+
+
+async def test_a_standby_takes_no_writes(cli: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def server(_: Inspection) -> checkup.Server:
+        return checkup.Server("16.2 (Debian)", "shop", "omisync", standby=True)
+
+    monkeypatch.setattr(Inspection, "server", server)
+    ran = await cli("check", "--json")
+    assert ran.code == 1
+    state, said = found(ran)["database"]
+    assert state == "failed"
+    assert said.startswith("PostgreSQL 16.2, database shop, user omisync: a standby")
+
+
+@pytest.mark.parametrize(
+    ("offset", "state", "words"),
+    [
+        (4.0, "ok", "agrees with this machine's within 5 s"),
+        (20.0, "warning", "this machine is 20 s behind the database"),
+        (-7200.0, "failed", "this machine is 7200 s ahead of the database"),
+    ],
+)
+async def test_the_database_clock(
+    cli: Any, monkeypatch: pytest.MonkeyPatch, offset: float, state: str, words: str
+) -> None:
+    async def clock(_: Inspection) -> float:
+        return time.time() + offset
+
+    monkeypatch.setattr(Inspection, "clock", clock)
+    got, said = found(await cli("check", "--offline", "--json"))["database clock"]
+    assert got == state
+    assert said.startswith(words)
+
+
+async def test_the_notify_trigger_must_fit_the_setting(cli: Any) -> None:
+    cli.change({"outbox": {"notify": True}})
+    state, said = found(await cli("check", "--offline", "--json"))["notify"]
+    assert (state, said) == ("warning", "outbox.notify is true, but the trigger is not there: run `omisync migrate`")
+    assert (await cli("migrate")).code == 0
+    assert "notify" not in found(await cli("check", "--offline", "--json"))
+    cli.change({"outbox": {"notify": False}})
+    state, said = found(await cli("check", "--offline", "--json"))["notify"]
+    assert (state, said) == ("warning", "outbox.notify is false, but the trigger is there: run `omisync migrate`")
+
+
+async def test_the_hook_must_be_there_and_callable(cli: Any, dsn: str, sql: Any) -> None:
+    cli.change({"hooks": {"on_change": "shop.changed"}})
+    ran = await cli("check", "--offline", "--json")
+    assert ran.code == 1
+    assert found(ran)["hook"] == (
+        "failed",
+        "there is no function shop.changed(jsonb): create it, or correct hooks.on_change; until then its calls wait",
+    )
+    await sql.execute("CREATE SCHEMA shop")
+    await sql.execute("CREATE FUNCTION shop.changed(jsonb) RETURNS void LANGUAGE sql AS ''")
+    said = found(await cli("check", "--offline", "--json"))["hook"]
+    assert said == ("ok", "shop.changed(jsonb) is there and may be called")
+    login = "hook_" + urlsplit(dsn).path[-6:]
+    await sql.execute(f"CREATE ROLE {login} LOGIN PASSWORD 'pass-word'; GRANT omisync_daemon TO {login}")
+    await sql.execute(
+        f"REVOKE EXECUTE ON FUNCTION shop.changed(jsonb) FROM PUBLIC; GRANT USAGE ON SCHEMA shop TO {login}"
+    )
+    try:
+        cli.change({"database": {"dsn": as_user(dsn, login)}})
+        state, words = found(await cli("check", "--offline", "--json"))["hook"]
+        assert state == "failed"
+        assert words.startswith("no right to call shop.changed(jsonb): GRANT EXECUTE ON FUNCTION")
+    finally:
+        await sql.execute(f"DROP OWNED BY {login}; DROP ROLE {login}")
+
+
+async def test_a_database_that_goes_away_in_between_is_3(cli: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def closed_tables(_: Inspection) -> list[str]:
+        raise StoreUnavailable("the database cannot be used now: the server is shutting down")
+
+    monkeypatch.setattr(Inspection, "closed_tables", closed_tables)
+    ran = await cli("check", "--json")
+    assert ran.code == 3
+    assert found(ran)["schema"][0] == "unreachable"
+
+
+# Omisell
+
+
+async def test_wrong_credentials(cli: Any) -> None:
+    cli.change({"omisell": {"api_secret": "wr0ng"}})
+    ran = await cli("check", "--json")
+    assert ran.code == 1
+    assert ran.err == "omisync: 1 of 13 checks failed: omisell\n"
+    state, said = found(ran)["omisell"]
+    assert state == "failed"
+    assert said.startswith("Omisell gives no token: HTTP 401")
+    assert found(ran)["shop_id"] == ("skipped", "needs an answer of Omisell")
+    assert "wr0ng" not in ran.out
+
+
+async def test_omisell_away_is_3(cli: Any, simulator: Any) -> None:
+    simulator.faults.set("outage")
+    ran = await cli("check", "--json")
+    assert ran.code == 3
+    state, said = found(ran)["omisell"]
+    assert state == "unreachable"
+    assert said.startswith("Omisell did not answer token.get: HTTP 503, ")
+    assert "check omisell.base_url (http://127.0.0.1:" in said
+
+
+async def test_throttled_is_3(cli: Any, simulator: Any) -> None:
+    simulator.faults.set("throttle", endpoints=("shop.list",), seconds=(600, 600))
+    ran = await cli("check", "--json")
+    assert ran.code == 3
+    assert found(ran)["omisell"][1].startswith("Omisell throttled shop.list: again in 601 s")
+
+
+async def test_a_wrong_path_of_the_shop_list(cli: Any) -> None:
+    cli.change({"omisell.paths": {"shop_list": "/api/v2/public/shops"}})
+    ran = await cli("check", "--json")
+    assert ran.code == 1
+    state, said = found(ran)["omisell"]
+    assert state == "failed"
+    assert "check omisell.paths.shop_list (/api/v2/public/shops)" in said
+
+
+async def test_a_token_that_cannot_be_kept(cli: Any, sql: Any) -> None:
+    await sql.execute(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE insufficient_privilege; END $$;"
+        "CREATE TRIGGER refuse BEFORE INSERT ON omisync.tokens FOR EACH ROW EXECUTE FUNCTION refuse()"
+    )
+    ran = await cli("check", "--json")
+    assert ran.code == 3
+    assert found(ran)["omisell"][1].startswith("no token: the database refuses")
+
+
+async def test_a_token_near_its_end(cli: Any, simulator: Any, sql: Any) -> None:
+    assert (await cli("check")).code == 0
+    await sql.execute("UPDATE omisync.tokens SET expired_time = extract(epoch FROM now()) + 300")
+    state, said = found(await cli("check", "--json"))["token"]
+    assert state == "warning"
+    assert said.startswith("good for only 5 min (the one that all replicas share): is the daemon running?")
+
+
+@pytest.mark.parametrize(
+    ("offset", "state", "words"),
+    [
+        (-30.0, "warning", "this machine is 30 s ahead of Omisell"),
+        (90.0, "failed", "this machine is 90 s behind Omisell"),
+    ],
+)
+async def test_omisells_clock(cli: Any, monkeypatch: pytest.MonkeyPatch, offset: float, state: str, words: str) -> None:
+    monkeypatch.setattr(OmisellClient, "clock_skew", -offset)
+    got, said = found(await cli("check", "--json"))["omisell clock"]
+    assert got == state
+    assert said.startswith(words)
+
+
+async def test_an_answer_without_a_time(cli: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(OmisellClient, "clock_skew", None)
+    said = found(await cli("check", "--json"))["omisell clock"]
+    assert said == ("skipped", "Omisell's answer carries no time")
+
+
+async def test_a_shop_that_the_account_has_not(cli: Any) -> None:
+    cli.change({"omisell": {"shop_id": 99}})
+    ran = await cli("check", "--json")
+    assert ran.code == 1
+    assert found(ran)["shop_id"] == (
+        "failed",
+        "the account has no shop 99; it has 21001 (Cửa hàng Web), 21002 (Cửa hàng App): " + SET_SHOP,
+    )
+
+
+async def test_a_shop_that_takes_no_orders(cli: Any) -> None:
+    cli.change({"omisell": {"shop_id": 21650}})
+    ran = await cli("check", "--json")
+    assert ran.code == 0
+    state, said = found(ran)["shop_id"]
+    assert state == "warning"
+    assert said.startswith("21650 is Cửa hàng trên Shopee, of platform shopee: only a custom one takes orders")
+
+
+async def test_a_pickup_that_the_account_has_not(cli: Any) -> None:
+    cli.change({"omisell": {"pickup_id": 5}})
+    ran = await cli("check", "--json")
+    assert ran.code == 1
+    assert found(ran)["pickup_id"] == (
+        "failed",
+        "the account has no warehouse 5; it has 167 (Kho Hà Nội), 168 (Kho Sài Gòn): " + SET_PICKUP,
+    )
+
+
+async def test_no_pickup_costs_no_call(cli: Any, simulator: Any) -> None:
+    cli.change({"omisell": {"pickup_id": None}})
+    ran = await cli("check", "--json")
+    assert ran.code == 0
+    assert found(ran)["pickup_id"] == ("skipped", "none is configured: every order has to name its own")
+    assert simulator.ledger.calls["pickup.list"] == 0
+
+
+async def test_a_wrong_path_of_the_pickup_list(cli: Any) -> None:
+    cli.change({"omisell.paths": {"pickup_list": "/api/v2/public/pickups"}})
+    ran = await cli("check", "--json")
+    assert ran.code == 1
+    assert "check omisell.paths.pickup_list (/api/v2/public/pickups)" in found(ran)["pickup_id"][1]
+
+
+async def test_omisell_going_away_before_the_pickup_list_is_3(cli: Any, simulator: Any) -> None:
+    simulator.faults.set("error_before", endpoints=("pickup.list",))
+    ran = await cli("check", "--json")
+    assert ran.code == 3
+    assert found(ran)["pickup_id"][0] == "unreachable"
+
+
+# Pushes
+
+
+def webhook(**given: object) -> WebhookSettings:
+    return WebhookSettings.model_validate({"secret": "s3cret", **given})
+
+
+@pytest.mark.parametrize(
+    ("given", "state", "says"),
+    [
+        (
+            {"callback_url": "https://shop.example/hook"},
+            "ok",
+            "a delivery in each form passes (token, hmac-body, hmac-url-body), a forged one does not",
+        ),
+        ({"authorization": "token"}, "ok", "a delivery in each form passes (token), a forged one does not"),
+        (
+            {"authorization": "hmac-body", "secret": ["one", "two"]},
+            "ok",
+            "a delivery in each form passes (hmac-body, 2 secrets), a forged one does not",
+        ),
+        (
+            {"authorization": "hmac-url-body", "callback_url": "https://shop.example/hook"},
+            "ok",
+            "a delivery in each form passes (hmac-url-body), a forged one does not",
+        ),
+        (
+            {},
+            "warning",
+            "a delivery in each form passes (token, hmac-body), a forged one does not; " + WITHOUT_URL,
+        ),
+        (
+            {"authorization": "none"},
+            "warning",
+            "webhook.authorization is none: anyone who reaches the listener can make omisync fetch orders",
+        ),
+    ],
+)
+def test_the_signature_of_each_form(given: dict[str, object], state: str, says: str) -> None:
+    check = examine_signature(webhook(**given))
+    assert (check.state, check.says) == (state, says)
+
+
+def test_a_signature_that_does_not_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Authorizer, "check", lambda *_: None)
+    check = examine_signature(webhook(secret=["one", "two"]))
+    assert check.state is State.FAILED
+    assert check.says == "a delivery signed by token with secret 1 of 2 was turned away"
+
+
+def test_a_forged_signature_that_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Authorizer, "check", lambda *_: "token")
+    check = examine_signature(webhook())
+    assert (check.state, check.says) == (State.FAILED, "a delivery with a wrong token was let in")
+
+
+class Inbox:
+    """Nothing may be stored."""
+
+    async def add(self, delivery: Delivery) -> bool:
+        raise AssertionError(delivery.event)
+
+
+@contextlib.asynccontextmanager
+async def listening(
+    cli: Any,
+    *,
+    secret: str = SECRET,
+    path: str = "/webhooks/omisell",
+    most: int = 4096,
+    authorization: str = "auto",
+) -> AsyncIterator[Server]:
+    """The daemon's listener at the configured address."""
+    host, _, port = cli.given["webhook"]["listen"].rpartition(":")
+    server = await serve(
+        webhook_app(
+            path=path,
+            max_body=most,
+            authorizer=Authorizer(authorization, [secret], "https://shop.example/webhooks/omisell"),
+            inbox=Inbox(),
+            metrics=Metrics(),
+            log=structlog.get_logger(),
+        ),
+        Listen(host, int(port)),
+    )
+    try:
+        yield server
+    finally:
+        await server.close(1)
+
+
+@pytest.fixture
+async def quiet() -> AsyncIterator[None]:
+    """The listeners of these tests log nothing."""
+    structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
+    yield
+    structlog.reset_defaults()
+
+
+@pytest.mark.parametrize("authorization", ["auto", "token", "hmac-body", "hmac-url-body", "none"])
+async def test_a_listener_that_is_up_is_asked_and_stores_nothing(cli: Any, quiet: None, authorization: str) -> None:
+    cli.change({"webhook": {"authorization": authorization}})
+    async with listening(cli, authorization=authorization):
+        state, said = found(await cli("check", "--json"))["webhook listener"]
+    assert state == "ok"
+    assert said == f"up at {cli.given['webhook']['listen']}/webhooks/omisell, and accepts our signature"
+
+
+async def test_a_listener_with_other_secrets(cli: Any, quiet: None) -> None:
+    async with listening(cli, secret="an older one"):
+        ran = await cli("check", "--json")
+    assert ran.code == 1
+    state, said = found(ran)["webhook listener"]
+    assert state == "failed"
+    assert said.endswith(
+        "but with other secrets than configured: let it read them: `systemctl reload omisync`, or a SIGHUP"
+    )
+
+
+async def test_a_listener_with_another_path(cli: Any, quiet: None) -> None:
+    async with listening(cli, path="/hook"):
+        state, said = found(await cli("check", "--json"))["webhook listener"]
+    assert state == "failed"
+    assert said.endswith("but not for /webhooks/omisell: restart the daemon: it runs with another webhook.path")
+
+
+async def test_a_listener_that_answers_oddly(cli: Any, quiet: None) -> None:
+    async with listening(cli, most=4):
+        state, said = found(await cli("check", "--json"))["webhook listener"]
+    assert state == "warning"
+    assert "answers 413 instead of taking a delivery" in said
+
+
+@pytest.mark.parametrize("answer", ["hello", '["ok"]', '{"ok": "yes"}'])
+async def test_a_stranger_at_the_address_sees_no_secret(cli: Any, answer: str) -> None:
+    seen: list[tuple[str, str | None]] = []
+
+    async def greet(request: web.Request) -> web.Response:
+        seen.append((request.method, request.headers.get("Authorization")))
+        return web.Response(text=answer)
+
+    app = web.Application()
+    app.router.add_route("*", "/{rest:.*}", greet)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    for section in ("webhook", "admin"):
+        port = int(cli.given[section]["listen"].rpartition(":")[2])
+        await web.TCPSite(runner, "127.0.0.1", port).start()
+    try:
+        ran = await cli("check", "--json")
+    finally:
+        await runner.cleanup()
+    assert ran.code == 1
+    for name in ("webhook listener", "admin listener"):
+        state, said = found(ran)[name]
+        assert state == "failed"
+        assert "the port is taken" in said
+    assert seen == [("GET", None), ("GET", None)]
+
+
+async def test_a_port_whose_owner_hangs_up(cli: Any) -> None:
+    async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    port = int(cli.given["webhook"]["listen"].rpartition(":")[2])
+    async with await asyncio.start_server(hang_up, "127.0.0.1", port):
+        state, said = found(await cli("check", "--json"))["webhook listener"]
+    assert state == "failed"
+    assert "the port is taken" in said
+
+
+async def test_a_socket_that_waits_for_the_daemon(cli: Any, dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("omisync.checkup.webhook.PROBE_SECONDS", 0.2)
+    port = int(cli.given["webhook"]["listen"].rpartition(":")[2])
+    with socket.create_server(("127.0.0.1", port)):
+        ran = await cli("check", "--offline", "--json")
+        assert ran.code == 0
+        state, said = found(ran)["webhook listener"]
+        assert state == "warning"
+        assert "does not answer yet: systemd's socket waits for the daemon, or a stranger" in said
+        await beat(dsn)
+        ran = await cli("check", "--offline", "--json")
+        assert ran.code == 1
+        assert found(ran)["webhook listener"][0] == "failed"
+
+
+async def test_a_daemon_elsewhere(cli: Any, dsn: str) -> None:
+    await beat(dsn)
+    state, said = found(await cli("check", "--json"))["admin listener"]
+    assert state == "ok"
+    assert said.endswith("is free on this machine; the daemon that runs listens elsewhere")
+
+
+async def test_an_address_that_this_machine_has_not(cli: Any) -> None:
+    cli.change({"webhook": {"listen": "192.0.2.1:8080"}, "admin": {"listen": "192.0.2.1:8081", "token": "t0ken"}})
+    ran = await cli("check", "--json")
+    assert ran.code == 1
+    for name in ("webhook listener", "admin listener"):
+        state, said = found(ran)[name]
+        assert state == "failed"
+        assert "this machine has no such address" in said
+
+
+@pytest.mark.parametrize(("status", "state", "words"), [(200, "ok", "up at"), (500, "warning", "but answers 500")])
+async def test_the_admin_listener(cli: Any, status: int, state: str, words: str) -> None:
+    async def healthz(_: web.Request) -> web.Response:
+        return web.json_response({"ok": status == 200}, status=status)
+
+    app = web.Application()
+    app.router.add_get("/healthz", healthz)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", int(cli.given["admin"]["listen"].rpartition(":")[2])).start()
+    try:
+        got, said = found(await cli("check", "--json"))["admin listener"]
+    finally:
+        await runner.cleanup()
+    assert got == state
+    assert words in said
+
+
+# The budget
+
+
+async def test_a_full_bucket_is_a_warning() -> None:
+    settings = OmisellSettings.model_validate(
+        {"api_key": "k", "api_secret": "s", "seller_id": "77", "country": "VN", "shop_id": 1, "leak_per_minute": 240}
+    )
+    budget = Budget(100, 240)
+    budget.observe(95, 100)
+    check = examine_budget(settings, budget, asked=True)
+    assert check.state is State.WARNING
+    assert "240 calls a minute carry 86,325 orders a day with 4 pushes each" in check.says
+
+
+async def test_a_wrong_configuration_is_2_and_names_the_key(cli: Any) -> None:
+    cli.change({"omisell": {"api_key": None, "shop_id": "shop"}})
+    ran = await cli("check")
+    assert ran.code == 2
+    assert ran.out == ""
+    assert sorted(line.split(": ")[2] for line in ran.err.splitlines()) == ["omisell.api_key", "omisell.shop_id"]
+
+
+async def test_a_schema_of_a_newer_version(cli: Any, sql: asyncpg.Connection) -> None:
+    await sql.execute("INSERT INTO omisync.migrations (version, name, checksum) VALUES (999, '0999_later', 'x')")
+    ran = await cli("check", "--offline")
+    assert ran.code == 1
+    assert "failed schema the schema has migration 0999_later, which this version does not know" in "\n".join(ran.lines)
