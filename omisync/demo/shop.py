@@ -31,6 +31,7 @@ DATABASE_AWAY = (
     TimeoutError,
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # asyncpg's word for a connection lost while it was cancelling a statement
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,  # no connection is free
     asyncpg.ReadOnlySQLTransactionError,  # the server has become a standby
