@@ -4,8 +4,10 @@ from omisync.store.database import Database
 from omisync.store.errors import SchemaError, StoreError, StoreMisused, StoreUnavailable
 from omisync.store.hooks import Hooks
 from omisync.store.inbox import Delivery, Inbox
+from omisync.store.lag import ListLag
 from omisync.store.leases import Leases
-from omisync.store.orders import Applied, Difference, Fetch, Listed, Orders, Snapshot
+from omisync.store.lifecycle import State
+from omisync.store.orders import Applied, Difference, Fetch, Listed, Orders, Snapshot, Unconfirmed
 from omisync.store.outbox import Claim, Ending, Kind, Outbox, Reached
 from omisync.store.sweeps import SweepKind, Sweeps
 from omisync.store.tokens import TokenRow, TokenTable
@@ -22,12 +24,14 @@ __all__ = [
     "Inbox",
     "Kind",
     "Leases",
+    "ListLag",
     "Listed",
     "Orders",
     "Outbox",
     "Reached",
     "SchemaError",
     "Snapshot",
+    "State",
     "StoreError",
     "StoreMisused",
     "StoreUnavailable",
@@ -35,4 +39,5 @@ __all__ = [
     "Sweeps",
     "TokenRow",
     "TokenTable",
+    "Unconfirmed",
 ]

@@ -9,9 +9,9 @@ from omisync.store.database import Connection, Database
 
 FIRST_RETRY = 1.0  # seconds
 LAST_RETRY = 60.0  # seconds between two tries, at the most
-LOCK_TIMEOUT_MS = (
-    500  # below Postgres's deadlock_timeout of 1 s: in a deadlock with the shop it is the hook that yields
-)
+LOCK_TIMEOUT_MS = 500  # below Postgres's deadlock_timeout of 1 s: in a deadlock with the shop the hook yields
+ANSWER_MARGIN = 2.0  # seconds beyond a call's own time-out until the server is taken to ignore it
+WRITERS = 3  # transactions with a hook in them at a time: a slow call must not hold all, nor take the whole pool
 _NAME = re.compile(r'(?:(?:[a-z_][a-z0-9_$]*|"[^"]+")\.)?(?:[a-z_][a-z0-9_$]*|"[^"]+")')
 
 
@@ -39,6 +39,11 @@ class Hooks:
         """How many orders one transaction may change: with a hook, one, so that a slow call holds no other order."""
         return 500 if self._call is None else 1
 
+    @property
+    def writers(self) -> int:
+        """How many such transactions may be under way at a time."""
+        return 1 if self._call is None else WRITERS
+
     async def call(self, connection: Connection, event_ids: Sequence[int]) -> None:
         """Calls the hook for new events, in the transaction that wrote them."""
         if self._call is None or not event_ids:
@@ -51,15 +56,17 @@ class Hooks:
                 await self._try(connection, event_id, attempts=0)
 
     async def retry_due(self, most: int = 50) -> int:
-        """Calls again what failed and is due, in order per order; returns how many calls went well."""
+        """Calls again what failed and is due, in order per order, each in its own transaction; returns how many."""
         if self._call is None:
             return 0
-        async with self._database.transaction() as connection:
-            due = await connection.rows("hooks.due", most=most)
-            well = 0
-            for row in due:
-                if await self._try(connection, row["event_id"], attempts=row["attempts"]):
-                    await connection.value("hooks.done", event_id=row["event_id"])
+        well = 0
+        for _ in range(most):
+            async with self._database.transaction() as connection:
+                due = await connection.row("hooks.due")
+                if due is None:
+                    break
+                if await self._try(connection, due["event_id"], attempts=due["attempts"]):
+                    await connection.value("hooks.done", event_id=due["event_id"])
                     well += 1
         return well
 
@@ -71,13 +78,14 @@ class Hooks:
                     f"SET LOCAL statement_timeout = {int(self._timeout * 1000)};"
                     f" SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}"
                 )
-                await connection.raw.execute(self._call, event)
+                await connection.raw.execute(self._call, event, timeout=self._timeout + ANSWER_MARGIN)
                 await connection.raw.execute("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0")
         except asyncpg.PostgresConnectionError:
             raise
-        except asyncpg.PostgresError as error:
-            delay = min(LAST_RETRY, FIRST_RETRY * 2.0**attempts)
-            why = f"{error.sqlstate}: {type(error).__name__}"  # the hook's own words may carry personal data
+        except (asyncpg.PostgresError, TimeoutError) as error:
+            delay = min(LAST_RETRY, FIRST_RETRY * 2.0 ** min(attempts, 10))
+            # the hook's own words may carry personal data
+            why = f"{getattr(error, 'sqlstate', 'no answer')}: {type(error).__name__}"
             await connection.value("hooks.postpone", event_id=event_id, seconds=delay, error=why)
             return False
         return True

@@ -1,17 +1,6 @@
 """The outbox as the sender sees it: claim under a lease, finish in groups, fenced by the lease.
 
-A row's life:
-
-    pending ──claim──▶ sending ──┬─▶ done       added │ adopted │ cancelled │ already_cancelled
-       ▲                │  ▲     ├─▶ failed     refused for good, or attempts used up and known absent
-       │                │  │     └─▶ pending    to be tried again: retryable, uncertain, throttled, released
-       │      lease run out│
-       │                └──┘     (claimed anew by whoever lives: as uncertain)
-       ├── operator's retry ◀── failed ──▶ discarded
-       └──▶ done, annulled       a cancel came before anything was at Omisell (from failed as well)
-
-Whether a copy may be at Omisell is a second, independent fact (`maybe_sent_at`): set by every claim, cleared only by
-knowledge (a refusal, a list without it after the settling time, a request that never left).
+The states and the legal moves are in `lifecycle`.
 """
 
 import enum
@@ -27,6 +16,9 @@ from omisync.store.hooks import Hooks
 OutboxId = NewType("OutboxId", int)
 Kind = Literal["order.add", "order.cancel"]
 Source = Literal["outbox", "webhook", "sweep", "operator"]
+
+ANNUL_AT_ONCE = 200  # pairs of add and cancel ended in one transaction
+LATEST = 253_402_300_799  # Unix seconds: the last moment that a four-digit year has
 
 LEASE_SECONDS = 15.0  # with a renewal every 4 s; a killed daemon's rows are taken up again within 20 s
 
@@ -46,8 +38,9 @@ class Claim:
     Attributes:
         uncertain: a copy of an earlier attempt may be at Omisell: look before sending again.
         expired: taken over from a worker whose lease ran out.
-        sent_age: seconds since a copy may have been at Omisell first (database's clock); else the row's age.
-        settles_in: seconds until "not listed" may be believed; None when the wait has not begun.
+        sent_age: seconds since a copy may have been at Omisell first (database's clock), else of its oldest row.
+        settling_for: seconds since the wait began after which "not listed" may be believed; None if it has not begun.
+        list_lag: the greatest lag of Omisell's list, in seconds, that any replica has seen lately.
         created_time: Unix seconds, when the shop enqueued it.
         omisell_order_number: Omisell's number, if `orders` has it already.
     """
@@ -61,7 +54,8 @@ class Claim:
     uncertain: bool
     expired: bool
     sent_age: float
-    settles_in: float | None
+    settling_for: float | None
+    list_lag: float
     created_time: int
     omisell_order_number: str | None
     status_id: int | None
@@ -69,16 +63,21 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a claim ends. `delay` and `settle` are seconds from now, by the database's clock."""
+    """How a claim ends.
+
+    Attributes:
+        delay: seconds from now until the row is due again; None keeps its place in the queue.
+        settling: the wait begins now, after which "not listed" may be believed.
+    """
 
     claim: Claim
     state: Literal["done", "failed", "pending"]
     outcome: Literal["added", "adopted", "cancelled", "already_cancelled", "annulled"] | None = None
     error: str | None = None
     spent: int = 0
-    delay: float = 0.0
+    delay: float | None = None
     reached: Reached = Reached.YES
-    settle: float | None = None
+    settling: bool = False
     event: Literal["added", "adopted", "cancel_requested", "cancel_refused", "failed", "annulled"] | None = None
     event_data: str | None = None
     omisell_order_number: str | None = None
@@ -96,7 +95,7 @@ class Outbox:
     def __init__(self, database: Database, hooks: Hooks) -> None:
         self._database = database
         self._hooks = hooks
-        self._finishing: GroupCommit[Ending, bool] = GroupCommit(self._finish, most=hooks.group)
+        self._finishing: GroupCommit[Ending, bool] = GroupCommit(self._finish, most=hooks.group, writers=hooks.writers)
 
     async def claim(self, kind: Kind, most: int) -> list[Claim]:
         """Takes up to `most` rows that are due, under one fresh lease of `LEASE_SECONDS`."""
@@ -110,12 +109,12 @@ class Outbox:
         """Whether a claim would find anything (unless the kind is paused)."""
         return bool(await self._database.value("outbox.is_due", kind=kind))
 
-    async def annul(self) -> int:
-        """Ends the adds that a cancel overtook before anything was sent, with their cancels; returns how many adds."""
+    async def annul(self) -> list[Kind]:
+        """Ends adds that a cancel overtook before anything was sent, and those cancels; returns the rows' kinds."""
         async with self._database.transaction() as connection:
-            rows = await connection.rows("outbox.annul")
-            await self._hooks.call(connection, [row["id"] for row in rows])
-        return len(rows)
+            rows = await connection.rows("outbox.annul", most=min(ANNUL_AT_ONCE, self._hooks.group))
+            await self._hooks.call(connection, [row["event_id"] for row in rows if row["event_id"] is not None])
+        return [row["kind"] for row in rows]
 
     async def finish(self, ending: Ending) -> bool:
         """Ends a claim; False if its lease had gone to somebody else, who decides now."""
@@ -142,7 +141,7 @@ class Outbox:
                 spent=[e.spent for e in endings],
                 delays=[e.delay for e in endings],
                 reached=[e.reached.value for e in endings],
-                settles=[e.settle for e in endings],
+                settlings=[e.settling for e in endings],
                 events=[e.event for e in endings],
                 sources=[e.source for e in endings],
                 event_data=[e.event_data for e in endings],
@@ -150,7 +149,7 @@ class Outbox:
                 status_ids=[e.status_id for e in endings],
                 status_names=[e.status_name for e in endings],
                 finals=[e.is_final for e in endings],
-                updated_times=[e.updated_time for e in endings],
+                updated_times=[None if e.updated_time is None else min(e.updated_time, LATEST) for e in endings],
                 shop_ids=[e.shop_id for e in endings],
             )
             await self._hooks.call(connection, [row["event_id"] for row in rows if row["event_id"] is not None])
@@ -169,7 +168,8 @@ def _claim(row: Record, token: uuid.UUID) -> Claim:
         uncertain=row["uncertain"],
         expired=row["expired"],
         sent_age=row["sent_age"],
-        settles_in=row["settles_in"],
+        settling_for=row["settling_for"],
+        list_lag=row["list_lag"],
         created_time=row["created_time"],
         omisell_order_number=row["omisell_order_number"],
         status_id=row["status_id"],

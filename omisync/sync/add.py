@@ -1,33 +1,16 @@
 """Adds one order at Omisell so that it is there once: looks before it sends again, adopts what it finds."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
 
-from omisync.omisell import ListedOrder, OmisellError, Refused, Unavailable, is_final
+from omisync.omisell import ListedOrder, OmisellError, Refused, is_final
 from omisync.store import Claim, Ending, Reached
-from omisync.sync.backoff import Backoff
 from omisync.sync.flight import Held
 from omisync.sync.listing import Incomplete
 from omisync.sync.lookup import Lookup
 from omisync.sync.ports import OmisellApi
+from omisync.sync.rules import FIRST_LOOK, SendingRules
 
-FIRST_LOOK = 5.0  # seconds after an uncertain add; the deciding look comes when the settling time is over
-
-
-@dataclass(frozen=True, slots=True)
-class SendingRules:
-    """What the configuration says of sending; times in seconds.
-
-    Attributes:
-        defaults: put into payloads that lack them: `shop_id`, `pickup_id`.
-    """
-
-    max_attempts: int
-    settle: float
-    backoff: Backoff
-    shop_id: int
-    defaults: Mapping[str, object]
+UNKNOWN_OUTCOME = "the outcome of an attempt is not known; looking for the order at Omisell before sending again"
 
 
 class Adder:
@@ -44,6 +27,7 @@ class Adder:
         Raises:
             OmisellError: Throttled, Unavailable, AuthenticationFailed: for the caller to judge.
             LeaseLost: the row may be somebody else's by now.
+            StoreError: the token is not to be had while the database is away.
         """
         if claim.omisell_order_number is not None:
             return self._adopted(claim, claim.omisell_order_number, claim.status_id, None, None)
@@ -53,7 +37,11 @@ class Adder:
 
     async def _send(self, claim: Claim, held: Held) -> Ending:
         try:
-            added = await self._omisell.add_order(self._body(claim), on_send=held.about_to_send)
+            body = self._body(claim)
+        except (ValueError, RecursionError) as error:
+            return self._failed(claim, f"the payload cannot be sent: {type(error).__name__}; is a number out of range?")
+        try:
+            added = await self._omisell.add_order(body, on_send=held.about_to_send)
         except Refused as refusal:
             return await self._refused(claim, refusal)
         final = is_final(added.status_id) if added.status_id is not None else None
@@ -73,15 +61,17 @@ class Adder:
         )
 
     async def _refused(self, claim: Claim, refusal: Refused) -> Ending:
-        if refusal.may_be_duplicate or claim.attempts > 0:
+        if not refusal.may_be_duplicate and claim.attempts == 0:
+            return self._failed(claim, refusal.words())
+        try:
             found = await self._lookup.find(claim.order_number, claim.sent_age)
-            if found:
-                return self._found(claim, found)
-            if refusal.may_be_duplicate and claim.attempts == 0:
-                # it may be there and not be listed yet: once more when it must be
-                return Ending(
-                    claim, "pending", error=refusal.words(), spent=1, delay=self._rules.settle, reached=Reached.NO
-                )
+        except (OmisellError, Incomplete):
+            return self._uncertain(claim, refusal.words(), spent=1)
+        if found:
+            return self._found(claim, found)
+        if refusal.may_be_duplicate and claim.attempts == 0:
+            # it may be there and not be listed yet: it is sent again only when that can be told
+            return self._uncertain(claim, refusal.words(), spent=1)
         return self._failed(claim, refusal.words())
 
     async def _look(self, claim: Claim) -> Ending:
@@ -91,21 +81,26 @@ class Adder:
             return self._wait(claim, FIRST_LOOK, str(error))
         if found:
             return self._found(claim, found)
-        if claim.settles_in is None or claim.settles_in > 0:
-            return self._wait(claim, min(FIRST_LOOK, self._rules.settle), None)
+        left = self._rules.unsettled_for(claim, self._lookup.lag)
+        if left > 0:
+            return self._wait(claim, left, UNKNOWN_OUTCOME)
         if claim.attempts >= self._rules.max_attempts:
             return self._failed(claim, f"given up after {claim.attempts} attempts; it is not at Omisell")
-        delay = self._rules.backoff.delay(claim.attempts) if claim.attempts else 0.0
+        delay = self._rules.backoff.delay(claim.attempts) if claim.attempts else None
         return Ending(
             claim, "pending", error="not found at Omisell; it will be sent again", delay=delay, reached=Reached.NO
         )
 
-    def _wait(self, claim: Claim, first: float, why: str | None) -> Ending:
+    def _wait(self, claim: Claim, left: float, why: str) -> Ending:
         """Looks again when the settling time is over; it begins now if it has not begun."""
-        why = why or "the outcome of an attempt is not known; looking for the order at Omisell before sending again"
-        if claim.settles_in is None:
-            return Ending(claim, "pending", error=why, delay=first, reached=Reached.MAYBE, settle=self._rules.settle)
-        return Ending(claim, "pending", error=why, delay=max(claim.settles_in, first / 5), reached=Reached.MAYBE)
+        if claim.settling_for is None:
+            return self._uncertain(claim, why)
+        return Ending(claim, "pending", error=why, delay=max(left, FIRST_LOOK / 5), reached=Reached.MAYBE)
+
+    def _uncertain(self, claim: Claim, why: str, *, spent: int = 0) -> Ending:
+        """The settling time begins now; a first look is taken before it is over."""
+        first = min(FIRST_LOOK, self._rules.settle)
+        return Ending(claim, "pending", error=why, spent=spent, delay=first, reached=Reached.MAYBE, settling=True)
 
     def _found(self, claim: Claim, found: list[ListedOrder]) -> Ending:
         kept = found[0]
@@ -117,7 +112,7 @@ class Adder:
     ) -> Ending:
         data: dict[str, object] = {"outbox_id": claim.id}
         if others:
-            data["also_at_omisell"] = others
+            data["also_at_omisell"] = others  # the store puts them before the operator
         return Ending(
             claim,
             "done",
@@ -143,23 +138,24 @@ class Adder:
                 body[name] = value
         if body.get("created_time") is None:
             body["created_time"] = claim.created_time
-        return json.dumps(body, ensure_ascii=False)
+        return json.dumps(body, ensure_ascii=False, allow_nan=False)
 
-    def after_failure(self, claim: Claim, error: OmisellError, *, outage: bool) -> Ending:
+    def after_failure(self, claim: Claim, why: str, *, maybe_applied: bool, outage: bool) -> Ending:
         """How the claim ends when the call failed in a way that time can mend."""
         spent = 0 if outage else 1
-        maybe = claim.uncertain or (isinstance(error, Unavailable) and error.maybe_applied)
-        if maybe:
-            # also with the attempts used up: a row ends `failed` only when it is known not to be there
-            first = min(FIRST_LOOK, self._rules.settle)
-            settle = None if claim.uncertain and claim.settles_in is not None else self._rules.settle
-            return Ending(
-                claim, "pending", error=str(error), spent=spent, delay=first, reached=Reached.MAYBE, settle=settle
-            )
+        if claim.uncertain:
+            # it was a look that failed. Also with the attempts used up: a row ends `failed` only when it is known not
+            # to be there
+            delay = max(FIRST_LOOK, self._rules.backoff.delay(claim.attempts)) if spent else FIRST_LOOK
+            begins = claim.settling_for is None
+            return Ending(claim, "pending", error=why, spent=spent, delay=delay, reached=Reached.MAYBE, settling=begins)
+        if maybe_applied:
+            return self._uncertain(claim, why, spent=spent)
         if claim.attempts + spent >= self._rules.max_attempts:
-            return self._failed(claim, str(error))
-        delay = self._rules.backoff.delay(claim.attempts)
-        return Ending(claim, "pending", error=str(error), spent=spent, delay=delay, reached=Reached.NO)
+            return self._failed(claim, why)
+        # in an outage nobody is tried anyway: everything keeps its place, and flows again oldest first
+        delay_or_place = self._rules.backoff.delay(claim.attempts) if spent else None
+        return Ending(claim, "pending", error=why, spent=spent, delay=delay_or_place, reached=Reached.NO)
 
 
 def _why(claim: Claim, why: str) -> str:

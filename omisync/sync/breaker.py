@@ -5,6 +5,7 @@ import asyncio
 import structlog
 
 from omisync.omisell import OmisellError, Refused, Throttled
+from omisync.store import StoreError
 from omisync.sync.ports import OmisellApi
 
 FIRST_PROBE = 1.0  # seconds between probes, doubling
@@ -33,7 +34,10 @@ class Breaker:
         await self._closed.wait()
 
     async def suspect(self) -> bool:
-        """After a failure: True if Omisell as a whole is away (the failure spends no attempt), False if it answers."""
+        """After a failure: True if Omisell as a whole is away (the failure spends no attempt), False if it answers.
+
+        True as well when it could not be asked, because the database, and with it the token, is away.
+        """
         if self.is_open:
             return True
         if self._asking is None:
@@ -58,6 +62,9 @@ class Breaker:
             await self._omisell.ping()
         except (Refused, Throttled):
             pass  # an answer all the same
+        except StoreError as error:
+            self._log.info("whether Omisell answers cannot be told without the database", error=str(error))
+            return False
         except OmisellError as error:
             if not self.is_open:
                 self._log.warning("Omisell is away; nothing is sent until it answers", error=str(error))

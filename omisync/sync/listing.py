@@ -26,7 +26,8 @@ async def read_window(
     """All orders of the shop changed in a window, by Omisell's number.
 
     Paging is by page number, so a row that changes while the pages are read can be missed: the window is read again
-    until as many orders were seen as the list counts [omisell-api 1.2, 9.6].
+    until as many orders were seen as the list counts, or, should it not count, until nothing new is seen
+    [omisell-api 1.2, 9.6].
 
     Args:
         omisell: where to read.
@@ -44,7 +45,7 @@ async def read_window(
     seen: dict[str, ListedOrder] = {}
     count = 0
     for _ in range(MOST_PASSES):
-        count = 0
+        count, before = 0, len(seen)
         for number in range(1, MOST_PAGES):
             page = await omisell.order_page(
                 page=number, updated_from=updated_from, updated_to=updated_to, shop_id=shop_id, cls=cls
@@ -60,7 +61,7 @@ async def read_window(
                 return _of_shop(seen, shop_id)
             if not page.orders or not page.has_next:
                 break
-        if len(seen) >= count:
+        if len(seen) >= count and (count or len(seen) == before):
             return _of_shop(seen, shop_id)
     raise Incomplete(f"the order list kept moving while it was read: {len(seen)} of {count} orders seen")
 

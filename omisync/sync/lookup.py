@@ -1,13 +1,19 @@
 """Finds an order at Omisell by the shop's own number: one reading of the list answers all who ask."""
 
 import asyncio
+import time
 from dataclasses import dataclass
 
-from omisync.omisell import CallClass, ListedOrder
-from omisync.sync.listing import read_window
-from omisync.sync.ports import OmisellApi
+import structlog
+
+from omisync.omisell import CallClass, ListedOrder, NotFound
+from omisync.store import StoreError
+from omisync.sync.listing import Incomplete, read_window
+from omisync.sync.ports import LagRecord, OmisellApi
 
 LOOKUP_MARGIN = 600.0  # seconds that the window reaches back before the first attempt: clocks differ
+RECENT = 3600.0  # seconds: who asks for something younger does not wait for the reading of a longer window
+CLOCK_STEP = 1.0  # seconds that Omisell's clock must turn out to be behind what we took it for, to read again
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,37 +30,40 @@ class Lookup:
         omisell: where to look.
         shop_id: the custom store.
         filtered: whether the account's list has a filter by order number (`omisell.lookup_filter`).
+        record: where the lag that a reading shows is kept; None keeps it nowhere.
     """
 
-    def __init__(self, omisell: OmisellApi, shop_id: int, *, filtered: bool = False) -> None:
+    def __init__(
+        self, omisell: OmisellApi, shop_id: int, *, filtered: bool = False, record: LagRecord | None = None
+    ) -> None:
         self._omisell = omisell
         self._shop_id = shop_id
         self._is_filtered = filtered
-        self._questions: list[_Question] = []
-        self._reader: asyncio.Task[None] | None = None
+        self._recent = _Reader(omisell, shop_id, record)
+        self._older = _Reader(omisell, shop_id, record)
+
+    @property
+    def lag(self) -> float:
+        """The lag in seconds that the last readings have shown; 0 while every order of ours was listed."""
+        return max(self._recent.lag, self._older.lag)
 
     async def find(self, order_number: str, age: float) -> list[ListedOrder]:
-        """All orders at Omisell with this number: none, one, or (not of our making) more.
+        """All orders of the shop at Omisell with this number: none, one, or (not of our making) more.
 
         The reading begins after the call of this method, so what it does not show was not listed then.
 
         Args:
-            order_number: the shop's number, compared exactly.
+            order_number: the shop's number, compared exactly but for blanks around it.
             age: seconds since the order may have come to be.
 
         Raises:
             OmisellError: the list cannot be read now.
-            Incomplete: it moved too much while it was read.
+            Incomplete: it moved too much while it was read, or shows an order that cannot be told to be the shop's.
         """
-        if self._is_filtered:
-            found = await self._filtered(order_number)
-            if found:
-                return found
-        answer: asyncio.Future[list[ListedOrder]] = asyncio.get_running_loop().create_future()
-        self._questions.append(_Question(order_number, age, answer))
-        if self._reader is None:
-            self._reader = asyncio.create_task(self._read())
-        return await answer
+        if self._is_filtered and (found := await self._ours(await self._filtered(order_number))):
+            return found
+        reader = self._recent if age <= RECENT else self._older
+        return await self._ours(await reader.find(order_number, age))
 
     async def _filtered(self, order_number: str) -> list[ListedOrder]:
         page = await self._omisell.order_page(
@@ -66,7 +75,41 @@ class Lookup:
             cls=CallClass.ADD,
         )
         # an unknown filter may be ignored: what came back is believed only by its own number
-        return [order for order in page.orders if order.order_number == order_number]
+        return [order for order in page.orders if order.order_number == order_number.strip()]
+
+    async def _ours(self, found: list[ListedOrder]) -> list[ListedOrder]:
+        return [order for order in found if await self._is_ours(order)]
+
+    async def _is_ours(self, order: ListedOrder) -> bool:
+        """A list may ignore the shop as a filter, and its rows need not name it: then the detail tells."""
+        shop_id = order.shop_id
+        if shop_id is None:
+            try:
+                detail = await self._omisell.order_detail(order.omisell_order_number, cls=CallClass.ADD)
+            except NotFound as error:
+                raise Incomplete("the list shows an order whose detail is not there yet") from error
+            shop_id = detail.shop_id
+        return shop_id in {None, self._shop_id}
+
+
+class _Reader:
+    """Reads the list for all who asked meanwhile."""
+
+    def __init__(self, omisell: OmisellApi, shop_id: int, record: LagRecord | None) -> None:
+        self._omisell = omisell
+        self._shop_id = shop_id
+        self._record = record
+        self._questions: list[_Question] = []
+        self._reading: asyncio.Task[None] | None = None
+        self._log = structlog.get_logger("lookup")
+        self.lag = 0.0
+
+    async def find(self, order_number: str, age: float) -> list[ListedOrder]:
+        answer: asyncio.Future[list[ListedOrder]] = asyncio.get_running_loop().create_future()
+        self._questions.append(_Question(order_number, age, answer))
+        if self._reading is None:
+            self._reading = asyncio.create_task(self._read())
+        return await answer
 
     async def _read(self) -> None:
         try:
@@ -79,23 +122,41 @@ class Lookup:
                         if not question.answer.done():
                             question.answer.set_exception(error)
         finally:
-            self._reader = None
+            self._reading = None
             for question in self._questions:  # only when the reader itself was cancelled
                 question.answer.cancel()
 
     async def _answer(self, questions: list[_Question]) -> None:
-        oldest = max(question.age for question in questions)
-        listed = await read_window(
-            self._omisell,
-            updated_from=int(self._omisell.server_time() - oldest - LOOKUP_MARGIN),
-            updated_to=None,
-            shop_id=self._shop_id,
-            cls=CallClass.ADD,
-        )
+        oldest = max(question.age for question in questions) + LOOKUP_MARGIN
+        began = time.monotonic()
+        listed = await self._window(oldest)
+        await self._measure(listed, began)
         by_number: dict[str, list[ListedOrder]] = {}
         for order in listed.values():
             by_number.setdefault(order.order_number or "", []).append(order)
         for question in questions:
             if not question.answer.done():
-                found = by_number.get(question.order_number, [])
+                found = by_number.get(question.order_number.strip(), [])
                 question.answer.set_result(sorted(found, key=lambda order: order.omisell_order_number))
+
+    async def _window(self, reach: float) -> dict[str, ListedOrder]:
+        while True:
+            begin = self._omisell.server_time() - reach
+            listed = await read_window(
+                self._omisell,
+                updated_from=int(begin),
+                updated_to=None,
+                shop_id=self._shop_id,
+                cls=CallClass.ADD,
+            )
+            # before Omisell's first answer its clock is taken to be this machine's, which may be ahead
+            if self._omisell.server_time() - reach > begin - CLOCK_STEP:
+                return listed
+
+    async def _measure(self, listed: dict[str, ListedOrder], began: float) -> None:
+        if self._record is None:
+            return
+        try:
+            self.lag = await self._record.observe(listed.keys(), time.monotonic() - began)
+        except StoreError as error:
+            self._log.info("the list's lag could not be noted", error=str(error))

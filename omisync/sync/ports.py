@@ -1,6 +1,6 @@
 """What the kernel needs of the world outside: narrow, so that a test can stand in for it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Protocol
 
 from omisync.omisell import AddedOrder, CallClass, OrderDetail, OrderPage
@@ -50,6 +50,14 @@ class BudgetView(Protocol):
 
     async def wait_available(self, cls: CallClass) -> int:
         """Waits until a call of the class could start; how many could."""
+        ...
+
+
+class LagRecord(Protocol):
+    """What is known of the list's lag, shared by all replicas."""
+
+    async def observe(self, listed: Collection[str], age: float) -> float:
+        """The lag in seconds that a reading of the list, begun `age` seconds ago, shows of what we had added."""
         ...
 
 

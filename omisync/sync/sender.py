@@ -1,6 +1,7 @@
 """Takes rows out of the outbox as the budget allows, and brings each to an end that is written down."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable
 
@@ -18,8 +19,9 @@ from omisync.sync.loop import Wake, forever, unless_set
 from omisync.sync.ports import BudgetView, Counters
 
 AUTH_RETRY = 15.0  # seconds until rows are tried again when no token can be had
-MOVING_LIST_RETRY = 5.0  # seconds
+PUT_OFF_RETRY = 5.0  # seconds, when the list would not hold still, or no token is to be had without the database
 FINISH_RETRY = 0.5  # seconds between tries to write an ending down while the database is away
+UNWRITTEN_RETRY = 60.0  # seconds until a row is tried again whose ending the database would not take
 
 
 class Sender:
@@ -82,10 +84,9 @@ class Sender:
 
     async def _cancels(self) -> bool:
         annulled = await self._outbox.annul()
-        for _ in range(annulled):
-            self._counters.outbox_done("order.add", "annulled")
-            self._counters.outbox_done("order.cancel", "annulled")
-        return await self._take("order.cancel", CallClass.CANCEL) or annulled > 0
+        for kind in annulled:
+            self._counters.outbox_done(kind, "annulled")
+        return await self._take("order.cancel", CallClass.CANCEL) or bool(annulled)
 
     async def _adds(self) -> bool:
         return await self._take("order.add", CallClass.ADD)
@@ -122,13 +123,11 @@ class Sender:
         log = self._log.bind(order_number=claim.order_number, outbox_id=claim.id, attempt=claim.attempts + 1)
         try:
             ending = await self._decide(claim, held, log)
-        except LeaseLost:
-            log.warning("the lease ran out before the request went; the row will be taken up again")
-            return
         except asyncio.CancelledError:
             # a stop spends no attempt; what was cut off in flight is uncertain
-            reached = Reached.MAYBE if held.sent or claim.uncertain else Reached.NO
-            await self._write(Ending(claim, "pending", error="cut off by a stop", reached=reached), held, log)
+            await self._write(
+                Ending(claim, "pending", error="cut off by a stop", reached=_reached(claim, held)), held, log
+            )
             raise
         else:
             await self._write(ending, held, log)
@@ -137,38 +136,65 @@ class Sender:
 
     async def _decide(self, claim: Claim, held: Held, log: structlog.stdlib.BoundLogger) -> Ending:
         worker: Adder | Canceller = self._adder if claim.kind == "order.add" else self._canceller
-        unknown = Reached.MAYBE if claim.uncertain else Reached.NO
         try:
             return await worker.work(claim, held)
-        except Throttled as error:
-            return Ending(claim, "pending", error=str(error), delay=error.retry_after, reached=unknown)
-        except Incomplete as error:
-            return Ending(claim, "pending", error=str(error), delay=MOVING_LIST_RETRY, reached=unknown)
-        except AuthenticationFailed as error:
+        except OmisellError as error:
+            return await self._judge(worker, claim, error, log)
+        except (LeaseLost, Incomplete, StoreError) as error:
+            # nothing was sent, or what was sent is told by `_reached`: no attempt of the order's own
+            why = str(error) or "the lease may have run out before the request went"
+            log.info("put off", reason=why)
+            delay = None if isinstance(error, LeaseLost) else PUT_OFF_RETRY
+            return Ending(claim, "pending", error=why, delay=delay, reached=_reached(claim, held))
+        except Exception as error:
+            log.exception("a fault of our own; the row will be tried again")
+            why = f"an unexpected fault: {type(error).__name__}"
+            return worker.after_failure(claim, why, maybe_applied=held.sent, outage=False)
+
+    async def _judge(
+        self, worker: Adder | Canceller, claim: Claim, error: OmisellError, log: structlog.stdlib.BoundLogger
+    ) -> Ending:
+        unknown = Reached.MAYBE if claim.uncertain else Reached.NO
+        if isinstance(error, Throttled):
+            return Ending(claim, "pending", error=str(error), reached=unknown)  # it is the budget that waits
+        if isinstance(error, AuthenticationFailed):
             await self._breaker.suspect()
             return Ending(claim, "pending", error=str(error), delay=AUTH_RETRY, reached=unknown)
-        except OmisellError as error:
-            outage = isinstance(error, Unavailable) and await self._breaker.suspect()
-            log.info("the call failed; it will be tried again", error=str(error), outage=outage)
-            return worker.after_failure(claim, error, outage=outage)
+        outage = isinstance(error, Unavailable) and await self._breaker.suspect()
+        log.info("the call failed; it will be tried again", error=str(error), outage=outage)
+        maybe = isinstance(error, Unavailable) and error.maybe_applied
+        return worker.after_failure(claim, str(error), maybe_applied=maybe, outage=outage)
 
     async def _write(self, ending: Ending, held: Held, log: structlog.stdlib.BoundLogger) -> None:
-        deadline = time.monotonic() + LEASE_SECONDS * 2
-        ours = False
-        while True:
-            try:
-                ours = await asyncio.shield(self._outbox.finish(ending))
-                break
-            except StoreError as error:
-                # the ending may have been written all the same: the fence makes a second writing harmless
-                if time.monotonic() > deadline:
-                    log.warning("the ending could not be written; the row will be taken up again", error=str(error))
-                    return
-                await asyncio.sleep(FINISH_RETRY)
+        try:
+            ours = await self._finish(ending)
+        except StoreError as error:
+            log.warning("the ending could not be written; the row will be taken up again", error=str(error))
+            return
+        except Exception as error:
+            log.exception("the database would not take the ending; the row will be tried again")
+            why = f"its outcome could not be written down: {type(error).__name__}"
+            ending = Ending(
+                ending.claim, "pending", error=why, spent=1, delay=UNWRITTEN_RETRY, reached=_reached(ending.claim, held)
+            )
+            with contextlib.suppress(StoreError):
+                await self._finish(ending)
+            return
         if ours:
             self._tell(ending, log)
         elif held.sent:
             log.warning("the lease had gone; whoever has it looks at Omisell before sending")
+
+    async def _finish(self, ending: Ending) -> bool:
+        deadline = time.monotonic() + LEASE_SECONDS * 2
+        while True:
+            try:
+                return await asyncio.shield(self._outbox.finish(ending))
+            except StoreError:
+                # the ending may have been written all the same: the fence makes a second writing harmless
+                if time.monotonic() > deadline:
+                    raise
+                await asyncio.sleep(FINISH_RETRY)
 
     def _tell(self, ending: Ending, log: structlog.stdlib.BoundLogger) -> None:
         if ending.omisell_order_number is not None:
@@ -196,3 +222,8 @@ class Sender:
             task.cancel()
         if late:
             await asyncio.wait(late, timeout=LEASE_SECONDS)
+
+
+def _reached(claim: Claim, held: Held) -> Reached:
+    """What is known when a claim was left in the middle."""
+    return Reached.MAYBE if held.sent or claim.uncertain else Reached.NO

@@ -2,10 +2,10 @@
 --
 -- States:  pending -> sending -> done | failed | pending again
 --          failed -> pending (operator's retry) | discarded | done (annulled by a cancel)
---          pending -> discarded | done (annulled)
+--          pending -> discarded | done (annulled, or adopted because a push or a sweep brought the order)
 -- A row is `sending` exactly while a lease on it is held; every finish names the lease it was claimed under.
 -- maybe_sent_at: since when a copy may exist at Omisell. NULL says: surely nothing of this row is there.
--- settle_at:     from then on "Omisell does not list it" is believed, for a row with maybe_sent_at.
+-- settle_at:     when the wait began after which "Omisell does not list it" is believed, for a row with maybe_sent_at.
 
 CREATE TABLE omisync.outbox (
     id            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -34,6 +34,7 @@ CREATE TABLE omisync.outbox (
     CONSTRAINT outbox_leased CHECK (
         (state = 'sending') = (lease_token IS NOT NULL) AND (lease_token IS NULL) = (lease_until IS NULL)),
     CONSTRAINT outbox_settles_what_may_be_there CHECK (settle_at IS NULL OR maybe_sent_at IS NOT NULL),
+    CONSTRAINT outbox_failed_add_is_absent CHECK (state <> 'failed' OR kind <> 'order.add' OR maybe_sent_at IS NULL),
     CONSTRAINT outbox_unsent_is_absent CHECK (state <> 'done' OR outcome <> 'annulled' OR maybe_sent_at IS NULL)
 ) WITH (
     fillfactor = 80,                            -- room for the updates of a row's short life
@@ -64,6 +65,11 @@ CREATE FUNCTION omisync.outbox_check() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     named jsonb;
 BEGIN
+    IF length(NEW.order_number) > 255 OR NEW.order_number ~ '^\s|\s$' THEN
+        -- an order is found again at Omisell by its number: one that comes back cut or trimmed would be sent twice
+        RAISE EXCEPTION 'omisync: order number "%" is longer than 255 characters, or begins or ends with a blank', left(NEW.order_number, 300)
+            USING ERRCODE = 'check_violation', HINT = 'Use an order code of at most 255 characters without blanks around it.';
+    END IF;
     IF NEW.kind = 'order.add' THEN
         IF NEW.payload IS NULL OR jsonb_typeof(NEW.payload) <> 'object' THEN
             RAISE EXCEPTION 'omisync: the payload of order % is not a JSON object', NEW.order_number
@@ -82,6 +88,10 @@ BEGIN
             RAISE EXCEPTION 'omisync: order % has no items', NEW.order_number
                 USING ERRCODE = 'check_violation', HINT = 'payload.items must be a JSON array with at least one item.';
         END IF;
+        -- A row given up while a copy of it might be at Omisell: whoever takes its place looks before it sends.
+        SELECT min(o.maybe_sent_at), CASE WHEN bool_and(o.finished_at IS NOT NULL) THEN max(o.finished_at) END
+            INTO NEW.maybe_sent_at, NEW.settle_at FROM omisync.outbox AS o
+            WHERE o.order_number = NEW.order_number AND o.kind = 'order.add' AND o.state <> 'done' AND o.maybe_sent_at IS NOT NULL;
     ELSIF NEW.kind = 'order.cancel' THEN
         IF NEW.payload IS NOT NULL AND (jsonb_typeof(NEW.payload) <> 'object'
                 OR coalesce(jsonb_typeof(NEW.payload -> 'reason'), 'null') NOT IN ('string', 'null')) THEN
@@ -101,6 +111,23 @@ $$;
 
 CREATE TRIGGER outbox_check BEFORE INSERT ON omisync.outbox
     FOR EACH ROW EXECUTE FUNCTION omisync.outbox_check();
+
+-- The legal moves of a row, and the fence: a lease that has not run out belongs to nobody else. The condition is the
+-- trigger's own, so a legal move calls no function.
+CREATE FUNCTION omisync.outbox_refuse_move() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'omisync: outbox row % cannot go from % to %', OLD.id, OLD.state, NEW.state
+        USING ERRCODE = 'check_violation', CONSTRAINT = 'outbox_moves';
+END
+$$;
+CREATE TRIGGER outbox_moves BEFORE UPDATE ON omisync.outbox FOR EACH ROW
+    WHEN (CASE OLD.state
+        WHEN 'pending' THEN NEW.state = 'failed'
+        WHEN 'sending' THEN NEW.state = 'discarded'
+            OR (NEW.state = 'sending' AND NEW.lease_token <> OLD.lease_token AND OLD.lease_until >= now())
+        WHEN 'failed' THEN NEW.state = 'sending'
+        ELSE NEW.state <> OLD.state END)
+    EXECUTE FUNCTION omisync.outbox_refuse_move();
 
 CREATE FUNCTION omisync.add_order(payload jsonb) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE

@@ -14,12 +14,12 @@ FROM omisync.order_events AS e WHERE e.id = :event_id
 ON CONFLICT (event_id) DO UPDATE SET attempts = h.attempts + 1, available_at = excluded.available_at, error = excluded.error
 RETURNING attempts;
 
--- name: due(most)
--- The first waiting call of each order, if it is due; locked, so that one replica makes it.
+-- name: due()
+-- The call that is due the longest, of those that are the first of their order; locked, so that one replica makes it.
 SELECT h.event_id, h.order_number, h.attempts FROM omisync.hook_calls AS h
 WHERE h.available_at <= now()
   AND NOT EXISTS (SELECT FROM omisync.hook_calls AS e WHERE e.order_number = h.order_number AND e.event_id < h.event_id)
-ORDER BY h.available_at LIMIT :most FOR UPDATE OF h SKIP LOCKED;
+ORDER BY h.available_at LIMIT 1 FOR UPDATE OF h SKIP LOCKED;
 
 -- name: done(event_id)
 DELETE FROM omisync.hook_calls WHERE event_id = :event_id RETURNING event_id;
