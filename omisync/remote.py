@@ -11,7 +11,8 @@ from omisync import __version__
 from omisync.config import OmisellSettings, Settings
 from omisync.omisell import Budget, OmisellClient, Pickup, Shop, StoredToken, TokenStore, connect
 from omisync.store import Database, Hooks, Leases, Orders, StoreError, Sweeps, TokenTable
-from omisync.sync.sweeper import Sweeper, Swept
+from omisync.sync.sweeper import Sweeper
+from omisync.sync.tally import Swept
 from omisync.sync.tokens import SharedTokens
 
 POOL = 2

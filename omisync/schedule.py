@@ -14,8 +14,11 @@ from apscheduler.triggers.interval import IntervalTrigger
 from omisync.omisell import OmisellError, Tokens
 from omisync.store import Inbox, Outbox, StoreError, Sweeps
 from omisync.sync.listing import Incomplete
+from omisync.sync.pace import Pace
 from omisync.sync.sweeper import Sweeper
+from omisync.sync.tally import Swept
 
+SWEEP = "sweep"
 TOKEN_EVERY = 60.0  # seconds between looks at the token's end
 TOKEN_MARGIN = 3600.0  # seconds before its end at which a token is refreshed: hours of retries before it matters
 TOKEN_TIMEOUT = 150.0
@@ -27,6 +30,7 @@ RETENTION_BATCH = 1000  # rows a statement: short locks, little WAL at once
 RETENTION_PAUSE = 0.2  # seconds between batches, for the shop's own work
 FULL_OVERDUE = 26 * 3600.0  # seconds without a daily sweep (the machine was off at its hour): then it runs at once
 FIRST_SWEEP = 2.0  # seconds after the start
+STANDBY = 5.0  # seconds between looks of a replica that does not lead, so that one that takes over sweeps at once
 
 
 class JobCounters(Protocol):
@@ -73,6 +77,8 @@ class Schedule:
         self._outbox = outbox
         self._inbox = inbox
         self._counters = counters
+        self._pace = Pace(timetable.sweep_interval)
+        self._full_sweep = asyncio.Lock()
         self._scheduler = AsyncIOScheduler(
             job_defaults={"coalesce": True, "misfire_grace_time": None, "max_instances": 1}
         )
@@ -84,7 +90,7 @@ class Schedule:
         soon = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=FIRST_SWEEP)
         full_at = self._timetable.full_at
         self._add("token", self._token, TOKEN_TIMEOUT, IntervalTrigger(seconds=TOKEN_EVERY))
-        self._add("sweep", self._sweep, SWEEP_TIMEOUT, IntervalTrigger(seconds=self._timetable.sweep_interval), soon)
+        self._add(SWEEP, self._sweep, SWEEP_TIMEOUT, IntervalTrigger(seconds=self._timetable.sweep_interval), soon)
         self._add("full", self._full, FULL_TIMEOUT, CronTrigger(hour=full_at.hour, minute=full_at.minute))
         self._add("full overdue", self._full_if_overdue, FULL_TIMEOUT, IntervalTrigger(hours=1), soon)
         self._add("retention", self._retention, RETENTION_TIMEOUT, IntervalTrigger(seconds=RETENTION_EVERY))
@@ -112,6 +118,8 @@ class Schedule:
 
     async def _guarded(self, name: str, job: Callable[[], Awaitable[object]], limit: float) -> None:
         if not self._leads():
+            if name == SWEEP:
+                self._sweep_in(STANDBY)
             return
         task = asyncio.ensure_future(self._run(name, job, limit))
         self._running.add(task)
@@ -136,15 +144,25 @@ class Schedule:
             self._log.info("token refreshed")
 
     async def _sweep(self) -> None:
-        await self._sweeper.incremental()
+        swept: Swept | None = None
+        try:
+            swept = await self._sweeper.incremental()
+        finally:
+            self._sweep_in(self._pace.after(swept))
+
+    def _sweep_in(self, seconds: float) -> None:
+        if self._scheduler.running:
+            self._scheduler.modify_job(SWEEP, next_run_time=dt.datetime.now(dt.UTC) + dt.timedelta(seconds=seconds))
 
     async def _full(self) -> None:
-        await self._sweeper.full()
+        async with self._full_sweep:
+            await self._sweeper.full()
 
     async def _full_if_overdue(self) -> None:
-        age = await self._sweeps.last_full()
-        if age is None or age > FULL_OVERDUE:
-            await self._sweeper.full()
+        async with self._full_sweep:  # one that runs just now is waited for, and is not overdue then
+            age = await self._sweeps.last_full()
+            if age is None or age > FULL_OVERDUE:
+                await self._sweeper.full()
 
     async def _retention(self) -> None:
         purges: tuple[Callable[[], Awaitable[int]], ...] = (

@@ -15,7 +15,7 @@ from omisync.cli.options import Common, Config, Debug, Json, examples
 
 if TYPE_CHECKING:
     from omisync.store import Difference
-    from omisync.sync.sweeper import Swept
+    from omisync.sync.tally import Swept
 
 WIDEST_SINCE = 366 * 86400.0
 """Seconds. Omisell's list gives a hundred orders a call, and a hundred calls a minute: a year is plenty."""
@@ -127,6 +127,7 @@ def _words(difference: Difference) -> str:
         "missing": "not in our tables",
         "stale": "changed at Omisell since",
         "status": "another status",
+        "detail": "its latest detail is not here yet",
         "asked": "being fetched already",
     }[difference.kind]
 

@@ -1,6 +1,7 @@
 """The inbox: pushes made durable before they are answered, many in one INSERT, repeats left out."""
 
 import hashlib
+import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from omisync.store.database import Database
 from omisync.store.group_commit import GroupCommit
 
 OWED_DELAY = 120.0  # seconds that a detail nobody hurries for waits: the next push may ask for it too
+SETTLED = 5.0  # seconds after which no further change of a second of Omisell's can come to light in a detail
 INBOX_RETENTION = 30 * 86_400.0  # seconds; Omisell repeats a push for 2 h 35 min [guide]
 
 
@@ -52,10 +54,15 @@ class Routed:
 
 
 class Inbox:
-    """Stores pushes and turns them into fetches."""
+    """Stores pushes and turns them into fetches.
 
-    def __init__(self, database: Database) -> None:
+    Args:
+        owed_delay: seconds that a detail nobody hurries for waits.
+    """
+
+    def __init__(self, database: Database, *, owed_delay: float = OWED_DELAY) -> None:
         self._database = database
+        self._owed_delay = owed_delay
         self._adding: GroupCommit[tuple[uuid.UUID, Delivery], bool] = GroupCommit(self._add, most=500)
 
     async def add(self, delivery: Delivery) -> bool:
@@ -66,9 +73,26 @@ class Inbox:
         """
         return await self._adding.submit((delivery.dedup_key, delivery))
 
-    async def route(self, shop_id: int, most: int = 1000) -> list[Routed]:
-        """Judges up to `most` new pushes and asks for the fetches they call for."""
-        rows = await self._database.rows("inbox.route", shop_id=shop_id, most=most, owed_delay=OWED_DELAY)
+    async def route(
+        self, shop_id: int, most: int = 1000, *, omisell_now: float | None = None, firsts: Sequence[int] = ()
+    ) -> list[Routed]:
+        """Judges up to `most` new pushes and asks for the fetches they call for.
+
+        Args:
+            shop_id: the custom store; another's pushes are ignored.
+            most: how many pushes.
+            omisell_now: Omisell's clock, Unix seconds; this machine's if None.
+            firsts: statuses whose detail is fetched at once, also where the status itself is known already.
+        """
+        rows = await self._database.rows(
+            "inbox.route",
+            shop_id=shop_id,
+            most=most,
+            owed_delay=self._owed_delay,
+            firsts=list(firsts),
+            omisell_now=time.time() if omisell_now is None else omisell_now,
+            settled=SETTLED,
+        )
         return [Routed(row["state"], row["event"], row["pushes"]) for row in rows]
 
     async def purge(self, most: int) -> int:

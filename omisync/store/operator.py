@@ -78,6 +78,7 @@ class Status:
     hooks_waiting: int
     findings: Sequence[Finding]
     schema_version: str
+    pushes_silent_since: dt.datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +168,7 @@ class Operator:
             hooks_waiting=depths["hooks_waiting"],
             findings=[_finding(row) for row in findings],
             schema_version=depths["schema_version"],
+            pushes_silent_since=depths["pushes_silent_since"],
         )
 
     async def outbox_list(self, state: str | None = None, order: str | None = None, limit: int = 50) -> list[OutboxRow]:

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from omisync.store.database import Database
+from omisync.store.database import Database, Record
 from omisync.store.group_commit import GroupCommit
 from omisync.store.hooks import Hooks
+from omisync.store.inbox import OWED_DELAY
 from omisync.store.outbox import LEASE_SECONDS, Source
 
 
@@ -17,7 +18,7 @@ class Fetch:
     """A wanted fetch under our lease.
 
     Attributes:
-        wanted_time: Omisell's updated_time (Unix seconds) that the detail must reach, if one was told.
+        wanted_time: Omisell's updated_time (Unix seconds) that the detail must reach: it was told, or is known.
         fetched_at: the database's clock when the fetch was claimed.
         waited: seconds since the oldest request.
     """
@@ -69,32 +70,64 @@ class Applied:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """An order as Omisell's list tells it; `updated_time` in Unix seconds."""
+    """An order as Omisell's list tells it.
+
+    Attributes:
+        updated_time: Unix seconds.
+        first: its detail brings at once what the list lacks, and is worth a hurry.
+    """
 
     omisell_order_number: str
     order_number: str
     status_id: int | None
     updated_time: int | None
+    status_name: str | None = None
+    is_final: bool = False
+    first: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Unconfirmed:
+    """A push that waits for a fetch and tells of a change that nothing has shown us yet.
+
+    Attributes:
+        wanted_time: Omisell's time of that change, Unix seconds.
+        read_at: the database's clock when this was asked.
+    """
+
+    omisell_order_number: str
+    wanted_time: int
+    read_at: dt.datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Where our tables and Omisell's list differ."""
+    """Where our tables and Omisell's list differ.
+
+    Attributes:
+        kind: the order is missing, has changed since, has another status, lacks only its latest detail, or is being
+            asked for already.
+    """
 
     omisell_order_number: str
     order_number: str
-    kind: Literal["missing", "stale", "status", "asked"]
+    kind: Literal["missing", "stale", "status", "detail", "asked"]
     known_status_id: int | None
     status_id: int | None
     updated_time: int | None
 
 
 class Orders:
-    """Fetches and their results. All methods raise `StoreError`."""
+    """Fetches and their results. All methods raise `StoreError`.
 
-    def __init__(self, database: Database, hooks: Hooks) -> None:
+    Args:
+        owed_delay: seconds that a detail nobody hurries for waits.
+    """
+
+    def __init__(self, database: Database, hooks: Hooks, *, owed_delay: float = OWED_DELAY) -> None:
         self._database = database
         self._hooks = hooks
+        self._owed_delay = owed_delay
         self._applying: GroupCommit[Snapshot, Applied] = GroupCommit(self._apply, most=min(100, hooks.group))
 
     async def request(
@@ -146,11 +179,12 @@ class Orders:
         )
 
     async def drop(self, fetch: Fetch, inbox_state: Literal["ignored", "unhandled"]) -> None:
-        """Ends a fetch that brings nothing, and the pushes that asked for it."""
+        """Ends a fetch that brings nothing, and the pushes that asked for it; what was asked since then stays."""
         await self._database.rows(
             "refreshes.drop",
             omisell_order_numbers=[fetch.omisell_order_number],
             lease_tokens=[fetch.lease_token],
+            generations=[fetch.generation],
             inbox_state=inbox_state,
         )
 
@@ -159,7 +193,7 @@ class Orders:
         return await self._applying.submit(snapshot)
 
     async def differing(self, listed: Sequence[Listed]) -> list[Difference]:
-        """Of orders as Omisell lists them, those that our tables lack or have older."""
+        """Of orders as Omisell lists them, those that our tables lack or have older; changes nothing."""
         rows = await self._database.rows(
             "orders.differing",
             omisell_order_numbers=[order.omisell_order_number for order in listed],
@@ -167,22 +201,53 @@ class Orders:
             status_ids=[order.status_id for order in listed],
             updated_times=[order.updated_time for order in listed],
         )
-        return [
-            Difference(
-                row["omisell_order_number"],
-                row["order_number"],
-                row["difference"],
-                row["known_status_id"],
-                row["status_id"],
-                row["updated_time"],
-            )
-            for row in rows
-        ]
+        return [_difference(row) for row in rows]
 
-    async def open_since(self) -> tuple[int, int | None]:
-        """How many orders may still move, and when (Omisell's clock, Unix seconds) the stillest of them last did."""
-        row = await self._database.row("orders.open_since")
-        return (row["orders"], row["oldest"]) if row is not None else (0, None)
+    async def take_listed(
+        self, listed: Sequence[Listed], read_at: dt.datetime, *, source: Source, adopting: bool
+    ) -> list[Difference]:
+        """Brings the status of orders up to date from Omisell's list, with event and hook, and asks for their details.
+
+        Args:
+            listed: rows of the list, each order once.
+            read_at: the database's clock before the list was read.
+            source: of the events and fetches that nobody had asked for.
+            adopting: whether orders that we do not know are asked for, too.
+
+        Returns:
+            What differed.
+        """
+        async with self._database.transaction() as connection:
+            rows = await connection.rows(
+                "orders.take_listed",
+                omisell_order_numbers=[order.omisell_order_number for order in listed],
+                order_numbers=[order.order_number for order in listed],
+                status_ids=[order.status_id for order in listed],
+                status_names=[order.status_name for order in listed],
+                finals=[order.is_final for order in listed],
+                updated_times=[order.updated_time for order in listed],
+                firsts=[order.first for order in listed],
+                read_at=read_at,
+                source=source,
+                adopting=adopting,
+                owed_delay=self._owed_delay,
+            )
+            await self._hooks.call(connection, [row["event_id"] for row in rows if row["event_id"] is not None])
+        return [_difference(row) for row in rows]
+
+    async def unconfirmed(self, most: int) -> list[Unconfirmed]:
+        """Up to `most` changes of orders we know that pushes told and nothing has shown yet, the oldest first."""
+        rows = await self._database.rows("refreshes.unconfirmed", most=most)
+        return [Unconfirmed(row["omisell_order_number"], row["wanted_time"], row["read_at"]) for row in rows]
+
+    async def open_windows(self, width: int) -> list[tuple[int, int]]:
+        """When orders that may still move last did: (begin of a window of `width` seconds, orders), latest first."""
+        rows = await self._database.rows("orders.open_windows", width=width)
+        return [(row["begin"], row["orders"]) for row in rows]
+
+    async def owe(self, most: int) -> int:
+        """Asks for up to `most` details that are behind what is known, where no fetch waits; returns how many."""
+        return len(await self._database.rows("orders.owe", most=most))
 
     async def open_after(self, after: str, most: int) -> list[tuple[str, str]]:
         """A page of (the shop's number, Omisell's number) of the orders that may still move, after `after`."""
@@ -225,3 +290,14 @@ class Orders:
         }
         nothing = Applied(applied=False, event=None, adopted=False)
         return [told.get(s.fetch.omisell_order_number, nothing) for s in batch]
+
+
+def _difference(row: Record) -> Difference:
+    return Difference(
+        row["omisell_order_number"],
+        row["order_number"],
+        row["difference"],
+        row["known_status_id"],
+        row["status_id"],
+        row["updated_time"],
+    )

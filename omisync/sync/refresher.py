@@ -18,7 +18,9 @@ from omisync.store import Applied, Fetch, Inbox, Orders, StoreError
 from omisync.store.outbox import LEASE_SECONDS
 from omisync.sync.backoff import Backoff
 from omisync.sync.breaker import Breaker
+from omisync.sync.bulk import Bulk
 from omisync.sync.flight import RENEW_EVERY, Flight
+from omisync.sync.listed import FIRSTS
 from omisync.sync.loop import Wake, forever, unless_set
 from omisync.sync.ports import BudgetView, OmisellApi
 from omisync.sync.snapshot import snapshot_of
@@ -59,6 +61,7 @@ class Refresher:
         self._breaker = breaker
         self._budget = budget
         self._shop_id = shop_id
+        self._bulk = Bulk(omisell, orders, shop_id=shop_id)
         self._places = {CallClass.REFRESH: concurrency, CallClass.SWEEP: max(1, concurrency // 4)}
         self._interval = interval
         self._flight: Flight[str] = Flight(orders.renew)
@@ -96,7 +99,9 @@ class Refresher:
             renewal.cancel()
 
     async def _route(self) -> bool:
-        routed = await self._inbox.route(self._shop_id, ROUTE_AT_ONCE)
+        routed = await self._inbox.route(
+            self._shop_id, ROUTE_AT_ONCE, omisell_now=self._omisell.server_time(), firsts=FIRSTS
+        )
         if any(judged.verdict == "waiting" for judged in routed):
             self._wanted.set()
         return sum(judged.pushes for judged in routed) >= ROUTE_AT_ONCE
@@ -120,6 +125,10 @@ class Refresher:
         room = await unless_set(self._stopping, self._room(cls))
         if room is None:
             return False
+        if not owed:
+            await unless_set(self._stopping, self._relieve())
+            if self._stopping.is_set():
+                return False
         most = min(free, room)
         asked_at = time.monotonic()
         fetches = await self._orders.claim(most, owed=owed)
@@ -134,21 +143,38 @@ class Refresher:
         await self._breaker.passable()
         return await self._budget.wait_available(cls)
 
+    async def _relieve(self) -> None:
+        try:
+            pages = await self._bulk.relieve()
+        except OmisellError as error:
+            self._log.info("the list cannot be read; fetches go on one by one", error=str(error))
+            if not isinstance(error, Throttled):
+                await self._breaker.suspect()
+        else:
+            if pages:
+                self._log.info("pushes confirmed by the list", pages=pages)
+
     async def _work(self, fetch: Fetch, cls: CallClass) -> None:
         log = self._log.bind(omisell_order_number=fetch.omisell_order_number, order_number=fetch.order_number)
+        try:
+            await self._fetch(fetch, cls, log)
+        except StoreError as error:
+            # the lease runs out by itself and the fetch is made again: reading twice harms nobody
+            log.warning("a detail could not be applied now", error=str(error))
+        finally:
+            self._flight.drop(fetch.omisell_order_number)
+
+    async def _fetch(self, fetch: Fetch, cls: CallClass, log: structlog.stdlib.BoundLogger) -> None:
         try:
             await self._refresh(fetch, cls, log)
         except asyncio.CancelledError:
             await asyncio.shield(self._give_back(fetch, 0.0))
             raise
-        except StoreError as error:
-            # the lease runs out by itself and the fetch is made again: reading twice harms nobody
-            log.warning("a detail could not be applied now", error=str(error))
+        except StoreError:
+            raise
         except Exception:
             log.exception("a detail could not be applied; trying again later")
             await self._failed(fetch, "the detail could not be applied", log)
-        finally:
-            self._flight.drop(fetch.omisell_order_number)
 
     async def _refresh(self, fetch: Fetch, cls: CallClass, log: structlog.stdlib.BoundLogger) -> None:
         try:

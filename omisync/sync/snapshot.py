@@ -1,15 +1,19 @@
-"""Turns a fetched detail into what the store applies: cleaned text, one row a parcel."""
+"""Turns a fetched detail into what the store applies: text that Postgres can hold, one row a parcel."""
 
 import json
 
 from omisync.omisell import OrderDetail, Parcel, is_final
+from omisync.omisell.strict_json import clean
 from omisync.store import Fetch, Snapshot
 
-_NUL = "\\u0000"  # as json.dumps writes it; Postgres's text and jsonb cannot hold it
+PACKAGE_NUMBER_LENGTH = 200  # characters; it is part of a key, and Omisell's own have a few
+_SUSPECT = ("\\u0000", "\\ud")  # as json.dumps writes NUL and surrogates; pairs of them are found, too, and left alone
 
 
 def snapshot_of(detail: OrderDetail, fetch: Fetch, order_number: str, retry_delay: float | None) -> Snapshot:
     """The order as the detail tells it.
+
+    A detail without a time is taken to be as new as what it was fetched for: nothing better is to be had.
 
     Raises:
         ValueError: the detail holds what JSON in Postgres cannot (NaN, Infinity).
@@ -18,13 +22,13 @@ def snapshot_of(detail: OrderDetail, fetch: Fetch, order_number: str, retry_dela
     tracking = [parcel["courier_tracking_number"] for parcel in parcels if parcel["courier_tracking_number"]]
     return Snapshot(
         fetch=fetch,
-        order_number=order_number,
+        order_number=clean(order_number),
         shop_id=detail.shop_id,
         status_id=detail.status_id,
-        status_name=_clean(detail.status_name),
+        status_name=storable(detail.status_name),
         is_final=detail.status_id is not None and is_final(detail.status_id),
         created_time=detail.created_time,
-        updated_time=detail.updated_time,
+        updated_time=fetch.wanted_time if detail.updated_time is None else detail.updated_time,
         rts_time=detail.rts_time,
         shipped_time=detail.shipped_time,
         completed_time=detail.completed_time,
@@ -35,10 +39,15 @@ def snapshot_of(detail: OrderDetail, fetch: Fetch, order_number: str, retry_dela
     )
 
 
+def storable(text: str | None) -> str | None:
+    """The text as Postgres can hold it."""
+    return None if text is None else clean(text)
+
+
 def _parcels(parcels: tuple[Parcel, ...]) -> list[dict[str, object]]:
     rows: dict[str, dict[str, object]] = {}
     for place, parcel in enumerate(parcels, start=1):
-        number = parcel.package_number or str(place)
+        number = clean(parcel.package_number)[:PACKAGE_NUMBER_LENGTH] or str(place)
         while number in rows:
             number = f"{number}#{place}"  # two parcels under one number: both are kept
         rows[number] = {
@@ -54,8 +63,17 @@ def _parcels(parcels: tuple[Parcel, ...]) -> list[dict[str, object]]:
 
 
 def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=True, allow_nan=False).replace(_NUL, "")
+    text = json.dumps(value, ensure_ascii=True, allow_nan=False)
+    if any(suspect in text for suspect in _SUSPECT):
+        text = json.dumps(_cleaned(value), ensure_ascii=True, allow_nan=False)
+    return text
 
 
-def _clean(text: str | None) -> str | None:
-    return None if text is None else text.replace("\x00", "")
+def _cleaned(value: object) -> object:
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, list):
+        return [_cleaned(item) for item in value]
+    if isinstance(value, dict):
+        return {clean(str(key)): _cleaned(item) for key, item in value.items()}
+    return value

@@ -1,32 +1,27 @@
-"""Compares Omisell's list with our tables and asks for what differs: makes good what a lost push left stale."""
+"""Compares Omisell's list with our tables: makes good what a lost push left stale, and notices when pushes stop.
 
-from collections.abc import Callable
-from dataclasses import dataclass
+What the list shows goes into `orders` as it is read; a sweep costs pages, not orders. The details follow, each once.
+"""
+
+import datetime as dt
+from collections.abc import Awaitable, Callable
 
 import structlog
 
 from omisync.omisell import CallClass, ListedOrder
-from omisync.store import Difference, Listed, Orders, SweepKind, Sweeps
-from omisync.sync.listing import read_window
+from omisync.store import Listed, Orders, SweepKind, Sweeps
+from omisync.sync.listed import listed_of
+from omisync.sync.listing import Incomplete, read_window
 from omisync.sync.ports import Counters, OmisellApi
+from omisync.sync.tally import Swept, Tally, TooDear
 
 FIRST_WINDOW = 86_400  # seconds that the very first sweep reaches back; `omisync reconcile --since` reaches further
 AHEAD = 120  # seconds beyond Omisell's clock, as we know it, that a window includes
 COMPARE_AT_ONCE = 500  # orders compared in one statement
 FULL_PAGE = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Swept:
-    """What a sweep saw and found."""
-
-    seen: int
-    differences: tuple[Difference, ...]
-
-    @property
-    def repairs(self) -> tuple[Difference, ...]:
-        """The differences that nobody had asked about yet."""
-        return tuple(difference for difference in self.differences if difference.kind != "asked")
+FULL_WINDOW = 86_400  # seconds of Omisell's time that the daily sweep looks at together
+LEAST_LISTED = 2  # open orders in such a window below which a fetch is no dearer than a page, and brings more
+PUSH_GRACE = 60.0  # seconds after a change until its push is held to be lost
 
 
 class Sweeper:
@@ -65,83 +60,136 @@ class Sweeper:
         now = int(self._omisell.server_time())
         cursor = await self._sweeps.cursor()
         begin = (now - FIRST_WINDOW if cursor is None else min(cursor, now)) - self._overlap
-        return await self._sweep("incremental", begin, now)
+
+        async def work(tally: Tally, read_at: dt.datetime) -> None:
+            await self._take(await self._read(begin, now + AHEAD, tally.window()), tally, read_at)
+
+        # what was there before the first sweep was never ours to hear of
+        swept = await self._entered("incremental", begin, now, work, lost_from=None if cursor is None else begin)
+        await self._tell_silence()
+        return swept
 
     async def full(self) -> Swept:
-        """Every order that is not final: by the list where it shows them, by a fetch each where it does not.
+        """Every order that is not final, and every detail that is behind.
+
+        By day of their last change the open orders are read from the list, where its pages are fewer than they; fetched
+        one by one are only those that it did not show (they have moved, or are gone) and those of sparse days.
 
         Raises:
-            OmisellError, Incomplete, StoreError: as for `incremental`.
+            OmisellError, StoreError: as for `incremental`.
         """
         now = int(self._omisell.server_time())
-        count, oldest = await self._orders.open_since()
-        if count == 0:
-            return Swept(0, ())
-        return await self._sweep("full", (oldest or now - FIRST_WINDOW) - self._overlap, now)
+        windows = await self._orders.open_windows(FULL_WINDOW)
+
+        async def work(tally: Tally, read_at: dt.datetime) -> None:
+            shown: set[str] = set()
+            for begin, orders in windows:
+                if orders < LEAST_LISTED:
+                    continue
+                try:
+                    # the neighbours' boundary seconds are read twice: whether bounds are included is not known
+                    listed = await self._read(begin - 1, begin + FULL_WINDOW + 1, tally.window(most=orders - 1))
+                except (TooDear, Incomplete):
+                    continue
+                await self._take(listed, tally, read_at)
+                shown |= listed.keys()
+            await self._ask_unseen(shown)
+            while await self._orders.owe(FULL_PAGE) == FULL_PAGE:
+                pass
+
+        return await self._entered("full", min((begin for begin, _ in windows), default=now), now, work)
 
     async def manual(
         self, since: float, *, dry_run: bool = False, on_page: Callable[[int, int], None] | None = None
     ) -> Swept:
-        """Everything that changed in the last `since` seconds; with `dry_run` nothing is asked for.
+        """Everything that changed in the last `since` seconds; with `dry_run` nothing is changed nor asked for.
 
         Raises:
             OmisellError, Incomplete, StoreError: as for `incremental`.
         """
         now = int(self._omisell.server_time())
-        if dry_run:
-            listed = await self._read(now - int(since), now, on_page)
-            return Swept(len(listed), tuple(await self._compare(list(listed.values()))))
-        return await self._sweep("manual", now - int(since), now, on_page)
+        begin = now - int(since)
 
-    async def _sweep(
-        self, kind: SweepKind, begin: int, now: int, on_page: Callable[[int, int], None] | None = None
+        async def work(tally: Tally, read_at: dt.datetime) -> None:
+            await self._take(await self._read(begin, now + AHEAD, tally.window()), tally, read_at)
+
+        if not dry_run:
+            return await self._entered("manual", begin, now, work, on_page=on_page)
+        tally = Tally(on_page)
+        listed = await self._read(begin, now + AHEAD, tally.window())
+        for part in _parts(listed):
+            tally.differences += await self._orders.differing(part)
+        return Swept(len(listed), tuple(tally.differences))
+
+    async def _entered(
+        self,
+        kind: SweepKind,
+        begin: int,
+        now: int,
+        work: Callable[[Tally, dt.datetime], Awaitable[None]],
+        *,
+        lost_from: float | None = None,
+        on_page: Callable[[int, int], None] | None = None,
     ) -> Swept:
         # the cursor stands at Omisell's `now` when the reading began: what changes meanwhile is the next sweep's
-        entry = await self._sweeps.begin(kind, begin, now)
+        entry, read_at = await self._sweeps.begin(kind, begin, now)
+        tally = Tally(on_page)
         try:
-            listed = await self._read(begin, now, on_page)
-            differences = await self._compare(list(listed.values()))
-            swept = Swept(len(listed), tuple(differences))
-            await self._ask(swept)
-            if kind == "full":
-                await self._ask_unseen(listed)
+            await work(tally, read_at)
         except Exception as error:
-            await self._sweeps.end(entry, pages=0, seen=0, repaired=0, error=f"{type(error).__name__}: {error}")
+            why = f"{type(error).__name__}: {error}"
+            await self._sweeps.end(entry, pages=tally.pages, seen=tally.seen, repaired=0, error=why)
             raise
-        await self._sweeps.end(entry, pages=0, seen=swept.seen, repaired=len(swept.repairs))
+        swept = tally.swept(lost_from, now - PUSH_GRACE)
+        repaired = len(swept.repairs)
+        await self._sweeps.end(
+            entry, pages=tally.pages, seen=swept.seen, repaired=repaired, lost_times=swept.lost_times
+        )
         for difference in swept.repairs:
             self._counters.sweep_repair(difference.kind)
-        self._log.info("sweep done", kind=kind, seen=swept.seen, repaired=len(swept.repairs))
+        self._log.info(
+            "sweep done",
+            kind=kind,
+            pages=tally.pages,
+            seen=swept.seen,
+            repaired=repaired,
+            pushes_lost=len(swept.lost_times),
+        )
         return swept
 
-    async def _read(self, begin: int, now: int, on_page: Callable[[int, int], None] | None) -> dict[str, ListedOrder]:
+    async def _read(self, begin: int, end: int, on_page: Callable[[int, int], None]) -> dict[str, ListedOrder]:
         return await read_window(
             self._omisell,
             updated_from=begin,
-            updated_to=now + AHEAD,
+            updated_to=end,
             shop_id=self._shop_id,
             cls=CallClass.SWEEP,
             on_page=on_page,
         )
 
-    async def _compare(self, listed: list[ListedOrder]) -> list[Difference]:
-        differences: list[Difference] = []
-        for start in range(0, len(listed), COMPARE_AT_ONCE):
-            part = listed[start : start + COMPARE_AT_ONCE]
-            differences += await self._orders.differing(
-                [Listed(o.omisell_order_number, o.order_number or "", o.status_id, o.updated_time) for o in part]
-            )
-        return differences
+    async def _take(self, listed: dict[str, ListedOrder], tally: Tally, read_at: dt.datetime) -> None:
+        tally.seen += len(listed)
+        for part in _parts(listed):
+            tally.differences += await self._orders.take_listed(part, read_at, source="sweep", adopting=True)
 
-    async def _ask(self, swept: Swept) -> None:
-        wanted = [(d.omisell_order_number, d.order_number, d.updated_time) for d in swept.repairs]
-        for start in range(0, len(wanted), COMPARE_AT_ONCE):
-            await self._orders.request(wanted[start : start + COMPARE_AT_ONCE], "sweep", priority=1)
-
-    async def _ask_unseen(self, listed: dict[str, ListedOrder]) -> None:
+    async def _ask_unseen(self, shown: set[str]) -> None:
         after = ""
         while page := await self._orders.open_after(after, FULL_PAGE):
             after = page[-1][0]
-            unseen = [(omisell, number, None) for number, omisell in page if omisell not in listed]
+            unseen = [(omisell, number, None) for number, omisell in page if omisell not in shown]
             if unseen:
                 await self._orders.request(unseen, "sweep", priority=2)
+
+    async def _tell_silence(self) -> None:
+        since = await self._sweeps.pushes_silent_since()
+        if since is not None:
+            self._log.warning(
+                "no push comes any more, though Omisell's orders change: sweeps alone keep them up to date;"
+                " check the hook in Omisell's Console and the way to webhook.listen",
+                since=since.isoformat(),
+            )
+
+
+def _parts(listed: dict[str, ListedOrder]) -> list[list[Listed]]:
+    rows = [listed_of(order) for order in listed.values()]
+    return [rows[start : start + COMPARE_AT_ONCE] for start in range(0, len(rows), COMPARE_AT_ONCE)]

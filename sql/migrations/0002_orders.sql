@@ -4,7 +4,7 @@ CREATE TABLE omisync.orders (
     order_number         text PRIMARY KEY,
     omisell_order_number text UNIQUE,
     shop_id              bigint,
-    status_id            integer,
+    status_id            bigint,
     status_name          text,
     is_final             boolean NOT NULL DEFAULT false,
     omisell_created_at   timestamptz,
@@ -15,20 +15,26 @@ CREATE TABLE omisync.orders (
     tracking_numbers     text[]  NOT NULL DEFAULT '{}',
     detail               jsonb,
     synced_at            timestamptz,
+    detail_updated_at    timestamptz,               -- Omisell's time of detail; behind omisell_updated_at: a detail is owed
+    status_seen_at       timestamptz,               -- when the answer was asked for that status_id was read from
     known_since          timestamptz NOT NULL DEFAULT now()
 ) WITH (fillfactor = 80);
 COMMENT ON TABLE omisync.orders IS 'One row an order known to Omisell or sent to it. Kept by omisync; read it, LISTEN omisync_orders, or name a function in hooks.on_change.';
 COMMENT ON COLUMN omisync.orders.synced_at IS 'When detail was fetched; NULL until a first detail has come.';
+COMMENT ON COLUMN omisync.orders.omisell_updated_at IS 'Omisell''s time of the status shown; the list may have told it before detail follows.';
 
 -- The daily sweep reads the orders that may still move.
 CREATE INDEX orders_open ON omisync.orders (omisell_updated_at) WHERE NOT is_final;
+-- The orders whose detail is older than what is known of them: the daily sweep sees to it that each is asked for.
+CREATE INDEX orders_detail_owed ON omisync.orders (order_number)
+    WHERE omisell_order_number IS NOT NULL AND (detail IS NULL OR detail_updated_at < omisell_updated_at);
 
 CREATE TABLE omisync.parcels (
     order_number            text NOT NULL REFERENCES omisync.orders ON DELETE CASCADE ON UPDATE CASCADE,
     package_number          text NOT NULL,
     courier_name            text,
     courier_tracking_number text,
-    shipment_status         integer,
+    shipment_status         bigint,
     shipment_status_name    text,
     pickup_id               bigint,
     items                   jsonb NOT NULL DEFAULT '[]',
@@ -41,8 +47,8 @@ CREATE TABLE omisync.order_events (
     omisell_order_number text,
     kind                 text NOT NULL CONSTRAINT order_events_kind CHECK (kind IN (
         'added', 'adopted', 'annulled', 'status', 'parcels', 'cancel_requested', 'cancel_refused', 'failed')),
-    old_status_id        integer,
-    new_status_id        integer,
+    old_status_id        bigint,
+    new_status_id        bigint,
     source               text NOT NULL CONSTRAINT order_events_source CHECK (source IN ('outbox', 'webhook', 'sweep', 'operator')),
     data                 jsonb,
     occurred_at          timestamptz NOT NULL DEFAULT now(),

@@ -49,3 +49,23 @@ CREATE TABLE omisync.other_shops_orders (
     omisell_order_number text PRIMARY KEY,
     seen_at              timestamptz NOT NULL DEFAULT now()
 );
+
+-- What a row of Omisell's list says to an order that we know:
+--   newer   a change that we had not heard of
+--   unsure  another status at the same second, or no status or time to judge by: only the detail can tell
+--   behind  nothing new, but detail is older than what is known
+--   same    nothing at all; a row older than what we know is none of ours either (lists lag)
+CREATE FUNCTION omisync.listed_verdict(
+    known_status_id bigint, known_at timestamptz, has_detail boolean, detail_at timestamptz,
+    listed_status_id bigint, listed_at timestamptz
+) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE
+        WHEN listed_status_id IS NULL AND (listed_at IS NULL OR listed_at > coalesce(known_at, '-infinity')) THEN 'unsure'
+        WHEN known_at IS NULL AND NOT has_detail AND known_status_id = listed_status_id THEN 'behind'  -- our own add's answer told no time
+        WHEN listed_at > coalesce(known_at, '-infinity') THEN 'newer'
+        WHEN known_status_id IS DISTINCT FROM listed_status_id AND listed_status_id IS NOT NULL
+            AND (listed_at IS NULL OR listed_at = known_at) THEN 'unsure'
+        WHEN NOT has_detail OR detail_at < known_at THEN 'behind'
+        ELSE 'same'
+    END
+$$;

@@ -13,6 +13,7 @@ SELECT
     (SELECT count(*) FROM omisync.inbox WHERE state = 'waiting') AS inbox_waiting,
     (SELECT count(*) FROM omisync.hook_calls) AS hooks_waiting,
     (SELECT extract(epoch FROM to_timestamp(expired_time) - now())::float8 FROM omisync.tokens) AS token_expires_seconds,
+    (SELECT omisync.pushes_silent_since()) AS pushes_silent_since,
     (SELECT name FROM omisync.migrations ORDER BY version DESC LIMIT 1) AS schema_version;
 
 -- name: replicas()
@@ -78,7 +79,7 @@ DELETE FROM omisync.pauses WHERE :kind::text IS NULL OR kind = :kind::text RETUR
 -- name: orders_list(status_id, open_only, most)
 SELECT order_number, omisell_order_number, status_id, status_name, is_final, omisell_updated_at, synced_at, tracking_numbers
 FROM omisync.orders
-WHERE (:status_id::integer IS NULL OR status_id = :status_id::integer) AND (NOT :open_only::boolean OR NOT is_final)
+WHERE (:status_id::bigint IS NULL OR status_id = :status_id::bigint) AND (NOT :open_only::boolean OR NOT is_final)
 ORDER BY omisell_updated_at DESC NULLS FIRST LIMIT :most;
 
 -- name: order(number)

@@ -218,7 +218,9 @@ async def test_a_detail_behind_the_push_is_applied_and_fetched_again_after_its_d
 async def test_a_push_settles_an_add_whose_outcome_was_not_known(house: Any) -> None:
     outbox_id = await house.add("A-1")
     (claim,) = await house.outbox.claim("order.add", 1)
-    await house.outbox.finish(Ending(claim, "pending", error="time-out", reached=Reached.MAYBE, settle=30.0, delay=5.0))
+    await house.outbox.finish(
+        Ending(claim, "pending", error="time-out", reached=Reached.MAYBE, settling=True, delay=5.0)
+    )
     applied = await house.orders.apply(snapshot(await fetch_one(house), 200))
     assert (applied.event, applied.adopted) == ("adopted", True)
     row = await house.row(outbox_id)
@@ -229,15 +231,30 @@ async def test_a_push_settles_an_add_whose_outcome_was_not_known(house: Any) -> 
 async def test_an_order_whose_add_is_being_sent_is_not_fetched_until_that_call_has_ended(house: Any) -> None:
     await house.add("A-1")
     (claim,) = await house.outbox.claim("order.add", 1)
-    await house.inbox.add(push(event="order.created", status_id=200))
+    await house.inbox.add(push(event="order.ready_to_ship", status_id=460))
     await house.inbox.route(SHOP)
     assert await house.orders.claim(10) == []
     await house.outbox.finish(
         Ending(claim, "done", "added", event="added", omisell_order_number="OMI-1", status_id=200, spent=1)
     )
     (fetch,) = await house.orders.claim(10)
-    await house.orders.apply(snapshot(fetch, 200))
-    assert await house.events("A-1") == [("added", None, 200, "outbox")]
+    await house.orders.apply(snapshot(fetch, 460))
+    assert await house.events("A-1") == [("added", None, 200, "outbox"), ("status", 200, 460, "webhook")]
+
+
+async def test_the_push_that_overtakes_the_answer_to_our_own_add_is_no_fetch_but_its_detail_is_owed(house: Any) -> None:
+    await house.add("A-1")
+    (claim,) = await house.outbox.claim("order.add", 1)
+    await house.inbox.add(push(event="order.created", status_id=200))
+    await house.inbox.route(SHOP)
+    await house.outbox.finish(
+        Ending(claim, "done", "added", event="added", omisell_order_number="OMI-1", status_id=200, spent=1)
+    )
+    assert await states(house) == ["known"]
+    assert await house.orders.claim(10) == []
+    await house.sql.execute("UPDATE omisync.refreshes SET available_at = now()")
+    (fetch,) = await house.orders.claim(10, owed=True)
+    assert fetch.wanted_time == 1000
 
 
 async def test_a_fetch_that_is_given_back_waits_and_remembers_why(house: Any) -> None:
@@ -261,13 +278,23 @@ async def test_a_fetch_renewed_is_not_taken_over(house: Any) -> None:
 
 
 async def test_a_sweep_sees_what_is_missing_stale_or_of_another_status(house: Any) -> None:
-    for number, status, updated in (("1", 300, 1000), ("2", 300, 1000), ("3", 300, 1000), ("4", 300, 1000)):
+    for number, status, updated in (
+        ("1", 300, 1000),
+        ("2", 300, 1000),
+        ("3", 300, 1000),
+        ("4", 300, 1000),
+        ("7", 300, 1000),
+    ):
         await house.orders.apply(
             snapshot(await fetch_one(house, f"OMI-{number}"), status, updated, order_number=f"A-{number}")
         )
     await house.orders.request([("OMI-6", None, None)], "webhook", priority=0)
+    await house.sql.execute(
+        "UPDATE omisync.orders SET omisell_updated_at = to_timestamp(1001) WHERE order_number = 'A-7'"
+    )
     differences = await house.orders.differing(
         [
+            Listed("OMI-7", "A-7", 300, 1001),
             Listed("OMI-1", "A-1", 300, 1000),
             Listed("OMI-2", "A-2", 300, 1001),
             Listed("OMI-3", "A-3", 460, 1000),
@@ -281,16 +308,18 @@ async def test_a_sweep_sees_what_is_missing_stale_or_of_another_status(house: An
         ("OMI-3", "status"),
         ("OMI-5", "missing"),
         ("OMI-6", "asked"),
+        ("OMI-7", "detail"),
     }
 
 
 async def test_open_orders_are_walked_page_by_page(house: Any) -> None:
-    assert await house.orders.open_since() == (0, None)
+    assert await house.orders.open_windows(86_400) == []
     for number, status in ((1, 300), (2, 900), (3, 460)):
         await house.orders.apply(
             snapshot(await fetch_one(house, f"OMI-{number}"), status, 1000 + number, order_number=f"A-{number}")
         )
-    assert await house.orders.open_since() == (2, 1001)
+    assert await house.orders.open_windows(86_400) == [(0, 2)]
+    assert await house.orders.open_windows(2) == [(1002, 1), (1000, 1)]
     assert await house.orders.open_after("", 1) == [("A-1", "OMI-1")]
     assert await house.orders.open_after("A-1", 9) == [("A-3", "OMI-3")]
 
@@ -341,7 +370,8 @@ async def test_the_push_that_answers_our_own_add_is_no_fetch_but_its_detail_is_o
     assert await states(house) == ["known"]
     assert await house.orders.claim(10) == []
     assert await house.orders.claim(10, owed=True) == []
-    assert await house.orders.differing([Listed("OMI-1", "A-1", 200, 1000)]) == []
+    (asked,) = await house.orders.differing([Listed("OMI-1", "A-1", 200, 1000)])
+    assert asked.kind == "asked"
     await house.sql.execute("UPDATE omisync.refreshes SET available_at = now()")
     (fetch,) = await house.orders.claim(10, owed=True)
     await house.orders.apply(snapshot(fetch, 200))
