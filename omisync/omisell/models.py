@@ -13,6 +13,10 @@ from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 BIGINT_MAX: Final = 2**63 - 1
 """What a Postgres bigint can hold."""
 
+LATEST: Final = 253_402_300_799
+"""The last second of the year 9999: what comes after it is no time in Unix seconds (milliseconds are far beyond), and
+neither Postgres nor Python could hold all of it."""
+
 NUMBER_LENGTH: Final = 255
 """Characters an order number may have; Omisell's have about 20. Keeps every index entry small."""
 
@@ -29,9 +33,10 @@ def integer(value: object) -> int | None:
 
 
 def moment(value: object) -> int | None:
-    """A time in Unix seconds, UTC; None for 0, which Omisell writes for "not yet" [guide, omisell-api 4.2]."""
+    """A time in Unix seconds, UTC; None for 0, which Omisell writes for "not yet" [guide, omisell-api 4.2], and for
+    what cannot be one."""
     seconds = integer(value)
-    return seconds if seconds is not None and seconds > 0 else None
+    return seconds if seconds is not None and 0 < seconds <= LATEST else None
 
 
 def text(value: object) -> str | None:
