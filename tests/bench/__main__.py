@@ -7,8 +7,6 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from rich.console import Console
-
 from tests.bench.budget import LOADS, Load, Outcome, measure
 from tests.bench.cancels import Cancels, measure_cancels
 from tests.bench.report import budget_table, cancels_line, conditions, plot
@@ -34,15 +32,14 @@ def main() -> int:
     sizes = SHORT_ORDERS if given.short else ORDERS
     limit = Limit(given.limit)
     outcomes: list[Outcome] = []
-    console = Console()
     flows: tuple[Flow, ...] = ("guide", "omisync")
     for load in given.load or LOADS:
         for flow in flows:
-            console.print(f"{load}: {flow}, {sizes[load]} orders at {given.limit:g} calls a minute")
+            print(f"{load}: {flow}, {sizes[load]} orders at {given.limit:g} calls a minute")
             outcomes.append(asyncio.run(measure(flow, load, limit, sizes[load], seed=SEED, replicas=given.replicas)))
-            console.print(budget_table(outcomes[-1:]))
+            print(budget_table(outcomes[-1:]))
     table = budget_table(outcomes)
-    console.print(table)
+    print(table)
     _write(given.out, "budget", [asdict(each) for each in outcomes], table, limit)
     if given.out is not None:
         plot(outcomes, given.out / "budget.svg")
@@ -53,7 +50,7 @@ def _true_limit(given: argparse.Namespace) -> int:
     limit = Limit(100)
     found: Cancels = asyncio.run(measure_cancels(limit, backlog=50 if given.short else 5000, short=given.short))
     line = cancels_line(found)
-    Console().print(line)
+    print(line)
     _write(given.out, "true-limit", asdict(found), line, limit)
     return 0
 

@@ -60,7 +60,6 @@ class _Watch:
     curve: list[tuple[float, int]]
     throttled_early: int = 0
     last_waiting: float = 0.0
-    calls_then: int = 0
 
 
 def life_of(limit: Limit) -> LifeConfig:
@@ -102,19 +101,16 @@ async def _steadily(this: Rig, orders: int, rate: float) -> None:
 
 
 async def _recovery(this: Rig, orders: int, watch: _Watch) -> None:
-    """The orders are there before the receiver goes away; it comes back when their lives are over."""
+    """The orders are there before the receiver goes away; it comes back when their lives are over.
+
+    Lags and calls are counted from the first order on, the time only from the receiver's return.
+    """
     await this.place(orders)
     await _until(lambda: len(this.simulator.orders) >= orders)
     await receiver_away(this, away=True)
     await _until(lambda: len(this.finished()) >= orders)
-    for rows in (this.recorder.changes, this.recorder.rows):
-        rows.clear()  # what is measured is the recovery
-    for order in this.simulator.orders:
-        this.recorder.changes[order.order_number] = [(200, 0.0, True), (order.status_id, time.monotonic(), True)]
     watch.began = time.monotonic()
     watch.curve.clear()
-    watch.calls_then = sum(this.simulator.ledger.calls.values())
-    watch.throttled_early = this.simulator.ledger.throttled
     await receiver_away(this, away=False)
 
 
@@ -167,7 +163,7 @@ async def _outcome(
     this: Rig, load: Load, limit: Limit, orders: int, watch: _Watch, cancels: dict[str, float]
 ) -> Outcome:
     seconds = watch.curve[-1][0]
-    calls = sum(this.simulator.ledger.calls.values()) - watch.calls_then
+    calls = sum(this.simulator.ledger.calls.values())
     throttled = this.simulator.ledger.throttled
     lags = sorted(this.recorder.lags())
     waits = sorted(
