@@ -93,7 +93,7 @@ class GuideFlow:
             except (Refused, NotFound):
                 pass  # a cancel that came too late
             except OmisellError as error:
-                print(f"{kind}: {error}", file=sys.stderr)  # noqa: T201 - its log
+                print(f"{kind}: {error}", file=sys.stderr)
                 self._queue.put_nowait((kind, subject))
 
     async def _one(self, kind: str, subject: Any) -> None:
