@@ -33,8 +33,10 @@ def integer(value: object) -> int | None:
 
 
 def moment(value: object) -> int | None:
-    """A time in Unix seconds, UTC; None for 0, which Omisell writes for "not yet" [guide, omisell-api 4.2], and for
-    what cannot be one."""
+    """A time in Unix seconds, UTC; None for what cannot be one.
+
+    Omisell writes 0 for "not yet" [guide, omisell-api 4.2].
+    """
     seconds = integer(value)
     return seconds if seconds is not None and 0 < seconds <= LATEST else None
 
