@@ -24,7 +24,7 @@ TRY_SECONDS: Final = 20.0
 TERMINATE: Final = """
     SELECT pg_terminate_backend(pid) FROM (
         SELECT pid FROM pg_stat_activity
-        WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
+        WHERE datname = current_database() AND usename IN ('omisync', 'shop_app')
         ORDER BY random() LIMIT $1) AS some
 """
 SET_MOOD: Final = "UPDATE chaos.mood SET mode = $1"
@@ -159,7 +159,7 @@ class Hands:
             try:
                 with contextlib.suppress(*DATABASE_TROUBLE):
                     while len(opened) < connections:
-                        opened += [await asyncpg.connect(self._stage.servers.admin_dsn, timeout=STATEMENT_SECONDS)]
+                        opened += [await asyncpg.connect(self._stage.shop_dsn, timeout=STATEMENT_SECONDS)]
                 self.done["idle connections"] = max(self.done["idle connections"], len(opened))
                 await asyncio.sleep(seconds)
             finally:

@@ -14,6 +14,7 @@ from omisync.demo.stage import DATABASE, in_thread
 
 SETTINGS: Final[Mapping[str, str]] = {
     "max_connections": "150",
+    "superuser_reserved_connections": "12",  # for the hands that do the harm
     "log_min_messages": "log",
     "log_lock_waits": "on",
     "checkpoint_timeout": "30s",

@@ -72,6 +72,7 @@ class Stage:
     omisell: OmisellProcess
     replicas: Sequence[Replica]
     shop: Shop
+    shop_dsn: str
     session: aiohttp.ClientSession
     folder: Path
     pooler: Pooler | None
@@ -136,14 +137,15 @@ async def set_up(options: Options) -> AsyncIterator[Stage]:
         await create_login(servers.admin_dsn, DAEMON_LOGIN, passwords[DAEMON_LOGIN], role="omisync_daemon")
         await Shop.install(servers.admin_dsn, passwords[LOGIN])
         await administer(servers.admin_dsn, HOOK("utf-8"))
-        shop = await stack.enter_async_context(Shop.opened(servers.dsn(LOGIN, passwords[LOGIN])))
+        shop_dsn = servers.dsn(LOGIN, passwords[LOGIN])
+        shop = await stack.enter_async_context(Shop.opened(shop_dsn))
 
         for replica in replicas:
             stack.push_async_callback(replica.daemon.kill)
             await replica.start()
         for replica in replicas:
             await replica.daemon.ready()
-        yield Stage(options, servers, omisell, replicas, shop, session, folder, pooler)
+        yield Stage(options, servers, omisell, replicas, shop, shop_dsn, session, folder, pooler)
 
 
 def _pooler(options: Options, servers: Servers, guarded: Guarded, users: Mapping[str, str]) -> Pooler | None:
