@@ -12,7 +12,7 @@ from tests.bench.cancels import Cancels, measure_cancels
 from tests.bench.report import budget_table, cancels_line, conditions, plot
 from tests.bench.rig import Flow, Limit
 
-ORDERS: dict[Load, int] = {"steady": 2400, "burst": 3000, "recovery": 2000}
+ORDERS: dict[Load, int] = {"steady": 2400, "burst": 6000, "recovery": 2000}
 SHORT_ORDERS: dict[Load, int] = {"steady": 60, "burst": 60, "recovery": 40}
 SEED = 20261124
 
