@@ -148,10 +148,12 @@ LEFT JOIN adopted_adds AS a ON a.order_number = f.order_number;
 
 -- name: differing(omisell_order_numbers, order_numbers, status_ids, updated_times)
 -- Of orders as Omisell lists them, those that our tables lack or have older, and why: 'missing', 'stale', 'status', or
--- 'detail' when only the detail is behind. What a fetch is waiting for already is not counted as a difference that nobody
--- knew of: it is 'asked'. Changes nothing.
+-- 'detail' when only the detail is behind. What a fetch is waiting for already, or a push that is not judged yet, is not
+-- counted as a difference that nobody knew of: it is 'asked'. Changes nothing.
 SELECT r.omisell_order_number, r.order_number, r.updated_time, k.status_id AS known_status_id, r.status_id,
-    CASE WHEN f.priority < 2 OR (f.priority = 2 AND (k.order_number IS NULL OR v.verdict = 'behind')) THEN 'asked'
+    CASE WHEN f.priority < 2 OR (f.priority = 2 AND (k.order_number IS NULL OR v.verdict = 'behind'))
+            OR EXISTS (SELECT FROM omisync.inbox AS i WHERE i.omisell_order_number = r.omisell_order_number AND i.state = 'new')
+         THEN 'asked'
          WHEN k.order_number IS NULL THEN 'missing'
          WHEN v.verdict = 'behind' THEN 'detail'
          WHEN k.status_id IS DISTINCT FROM r.status_id THEN 'status' ELSE 'stale' END AS difference
@@ -232,7 +234,9 @@ WITH r AS (
 )
 SELECT j.omisell_order_number, coalesce(j.known_number, j.order_number) AS order_number, j.updated_time,
     j.old_status_id AS known_status_id, j.status_id, t.id AS event_id,
-    CASE WHEN j.priority < 2 OR (j.priority = 2 AND j.verdict IN ('missing', 'behind')) THEN 'asked'
+    CASE WHEN j.priority < 2 OR (j.priority = 2 AND j.verdict IN ('missing', 'behind'))
+            OR EXISTS (SELECT FROM omisync.inbox AS i WHERE i.omisell_order_number = j.omisell_order_number AND i.state = 'new')
+         THEN 'asked'
          WHEN j.verdict = 'missing' THEN 'missing'
          WHEN j.verdict = 'behind' THEN 'detail'
          WHEN j.old_status_id IS DISTINCT FROM j.status_id THEN 'status' ELSE 'stale' END AS difference
