@@ -76,7 +76,8 @@ def _own(error: BaseException) -> tuple[int, str] | None:
         case _ClickError():
             context = getattr(error, "ctx", None)
             where = f" (see {context.command_path} --help)" if context else ""
-            return error.exit_code, f"{_one_line(error.format_message())}{where}"
+            # "Value error, " is a library's way of saying who found it
+            return error.exit_code, f"{_one_line(error.format_message()).replace('Value error, ', '')}{where}"
         case _ if isinstance(error, KeyboardInterrupt) or type(error).__name__ == "Abort":  # typer's, in a prompt
             return INTERRUPTED, "interrupted"
     return None

@@ -119,7 +119,9 @@ def _print_swept(swept: Swept, *, dry_run: bool) -> None:
             )
         output.console().print(made)
     asked = "would be fetched" if dry_run else "will be fetched"
-    output.say(f"{swept.seen} orders compared, {len(swept.differences)} differ, {len(swept.repairs)} {asked}")
+    compared = "1 order" if swept.seen == 1 else f"{swept.seen} orders"
+    differ = "1 differs" if len(swept.differences) == 1 else f"{len(swept.differences)} differ"
+    output.say(f"{compared} compared, {differ}, {len(swept.repairs)} {asked}")
 
 
 def _words(difference: Difference) -> str:

@@ -43,7 +43,8 @@ def list_orders(
     else:
         _print_orders(rows)
         if len(rows) == limit:
-            output.say(f"the {limit} changed last are shown; more with --limit", "dim")
+            shown = "the one changed last is shown" if limit == 1 else f"the {limit} changed last are shown"
+            output.say(f"{shown}; more with --limit", "dim")
 
 
 @group.command("show", epilog=examples("orders show WEB-1001"))

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -13,9 +13,8 @@ from omisync.cli import output
 from omisync.cli.options import Common, Config, Debug, Json, examples
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
-    from omisync.store.operator import Operator
+    from omisync.store import StoreError
+    from omisync.store.operator import Operator, Status
 
 
 def add_to(app: typer.Typer) -> None:
@@ -49,35 +48,50 @@ def status(
 
 
 async def _watch(operator: Operator, common: Common, interval: float) -> None:
-    import asyncio
-
     from omisync.cli.status_view import render
 
+    first = await operator.status()  # a wrong address is told at once, an outage later on is watched
     screen = output.console()
-    if common.json or not screen.is_terminal:
-        while True:
-            seen = await operator.status()
-            if common.json:
-                output.print_json(seen, indent=None)
-            else:
-                screen.print(render(seen), output.clean(""))
-            await asyncio.sleep(interval)
+    if common.json:
+        output.print_json(first, indent=None)
+        await _follow(
+            operator,
+            lambda seen: output.print_json(seen, indent=None),
+            lambda error: output.print_json({"error": str(error)}, indent=None),
+            interval,
+        )
+    if not screen.is_terminal:
+        screen.print(render(first), output.clean(""))
+        await _follow(
+            operator,
+            lambda seen: screen.print(render(seen), output.clean("")),
+            lambda error: screen.print(output.clean(error), soft_wrap=True),
+            interval,
+        )
     from rich.live import Live
 
-    with Live(console=screen, auto_refresh=False) as live:
-        await _follow(operator, lambda shown: live.update(shown, refresh=True), interval)
+    with Live(render(first), console=screen, auto_refresh=False) as live:
+        await _follow(
+            operator,
+            lambda seen: live.update(render(seen), refresh=True),
+            lambda error: live.update(
+                output.clean(f"{error}\nlooking again every {interval:g} s", "bold red"), refresh=True
+            ),
+            interval,
+        )
 
 
-async def _follow(operator: Operator, show: Callable[[RenderableType], None], interval: float) -> None:
+async def _follow(
+    operator: Operator, show: Callable[[Status], None], mourn: Callable[[StoreError], None], interval: float
+) -> NoReturn:
     """Shows one look after another; while the database is away, that it is."""
     import asyncio
 
-    from omisync.cli.status_view import render
     from omisync.store import StoreError
 
     while True:
-        try:
-            show(render(await operator.status()))
-        except StoreError as error:
-            show(output.clean(f"{error}\nlooking again every {interval:g} s", "bold red"))
         await asyncio.sleep(interval)
+        try:
+            show(await operator.status())
+        except StoreError as error:
+            mourn(error)

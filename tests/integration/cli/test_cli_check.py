@@ -574,15 +574,25 @@ async def test_a_socket_that_waits_for_the_daemon(cli: Any, dsn: str, monkeypatc
     monkeypatch.setattr("omisync.checkup.webhook.PROBE_SECONDS", 0.2)
     port = int(cli.given["webhook"]["listen"].rpartition(":")[2])
     with socket.create_server(("127.0.0.1", port)):
-        ran = await cli("check", "--offline", "--json")
-        assert ran.code == 0
-        state, said = found(ran)["webhook listener"]
+        state, said = found(await cli("check", "--json"))["webhook listener"]
         assert state == "warning"
         assert "does not answer yet: systemd's socket waits for the daemon, or a stranger" in said
         await beat(dsn)
-        ran = await cli("check", "--offline", "--json")
+        ran = await cli("check", "--json")
         assert ran.code == 1
         assert found(ran)["webhook listener"][0] == "failed"
+
+
+async def test_before_a_start_the_listeners_are_left_to_it_whoever_else_gives_signs_of_life(cli: Any, dsn: str) -> None:
+    await beat(dsn)
+    port = int(cli.given["webhook"]["listen"].rpartition(":")[2])
+    with socket.create_server(("127.0.0.1", port)):
+        ran = await cli("check", "--offline", "--json")
+    assert ran.code == 0
+    said = found(ran)
+    assert {said[name] for name in ("webhook listener", "admin listener")} == {
+        ("skipped", "--offline leaves it to the start, which opens it")
+    }
 
 
 async def test_a_daemon_elsewhere(cli: Any, dsn: str) -> None:
