@@ -59,9 +59,10 @@ class Connections:
         self._loop = loop
         self._open: set[web.RequestHandler] = set()
         self._silent: dict[web.RequestHandler, float] = {}  # the longest silent first; until when it may be
+        self._new: set[web.RequestHandler] = set()  # whose first request has not come yet
         self._busy = 0
-        self._all_silent = asyncio.Event()
-        self._all_silent.set()
+        self._nothing_due = asyncio.Event()
+        self._nothing_due.set()
         self._refusals = 0
         self._check: asyncio.TimerHandle | None = loop.call_later(limits.check_every, self._look_through)
         self._knobs: dict[str, Any] = {
@@ -100,17 +101,24 @@ class Connections:
     def opened(self, connection: web.RequestHandler) -> None:
         """It is there, and has not said anything yet."""
         self._silent[connection] = self._loop.time() + self._limits.head
+        self._new.add(connection)
+        self._judge()
 
     def lost(self, connection: web.RequestHandler) -> None:
         """It has gone."""
         self._open.discard(connection)
         self._silent.pop(connection, None)
+        self._new.discard(connection)
+        self._judge()
 
     async def finished(self, seconds: float) -> bool:
-        """Waits until no request is under way, at most so long; False if some still are."""
+        """Waits until no request is under way and none is still to come on a new connection; False if it takes longer.
+
+        Who has just connected is about to send a request, and would not know whether it was heard.
+        """
         try:
             async with asyncio.timeout(seconds):
-                await self._all_silent.wait()
+                await self._nothing_due.wait()
         except TimeoutError:
             return False
         return True
@@ -125,9 +133,9 @@ class Connections:
         """Lets the application answer, and knows the connection as busy until then."""
         connection = request.protocol
         self._silent.pop(connection, None)
+        self._new.discard(connection)
         self._busy += 1
-        if self._busy == 1:
-            self._all_silent.clear()
+        self._judge()
         try:
             answer = await self._application(request)
             if self.draining:
@@ -135,10 +143,15 @@ class Connections:
             return answer
         finally:
             self._busy -= 1
-            if self._busy == 0:
-                self._all_silent.set()
+            self._judge()
             if connection in self._open:
                 self._silent[connection] = self._loop.time() + self._limits.idle
+
+    def _judge(self) -> None:
+        if self._busy or self._new:
+            self._nothing_due.clear()
+        else:
+            self._nothing_due.set()
 
     def _make_room(self) -> bool:
         for connection in self._silent:

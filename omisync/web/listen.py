@@ -14,7 +14,9 @@ from omisync.web.connections import Connections, Limits
 from omisync.web.sockets import Listen, inherited, open_servers
 
 LAST_WORDS: Final = 0.25
-"""Seconds. A connection accepted just before the stop may still send its request in this time."""
+"""Seconds. A request that was sent on an old connection just before the stop may still arrive in this time."""
+ACCEPTING: Final = 5
+"""Turns of the event loop within which a connection that was accepted before the stop is known."""
 CUT_OFF_SECONDS: Final = 0.25
 """For writing the last answers, and for cancelling what the grace did not suffice for."""
 
@@ -45,13 +47,16 @@ class Server:
         """Accepts nothing new, finishes what is in flight, then closes every connection.
 
         Args:
-            grace: seconds that requests in flight may still take; then they are cancelled.
+            grace: seconds that requests in flight, and those still to come on new connections, may take; then they
+                are cancelled.
         """
         loop = asyncio.get_running_loop()
         end = loop.time() + max(grace, 0.0)
         for server in self._servers:
             server.close()
         self._connections.draining = True
+        for _ in range(ACCEPTING):
+            await asyncio.sleep(0)
         if self._connections.has_silent:
             await asyncio.sleep(min(LAST_WORDS, max(grace, 0.0)))
         await self._connections.finished(max(end - loop.time(), 0.0))

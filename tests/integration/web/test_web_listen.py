@@ -12,6 +12,7 @@ import pytest
 from aiohttp import web
 
 from omisync.web import ListenError
+from omisync.web.listen import LAST_WORDS
 from omisync.web.sockets import inherited
 
 Start = Callable[..., Awaitable[Any]]
@@ -126,6 +127,39 @@ async def test_a_connection_accepted_just_before_the_stop_may_still_push(listene
     assert head.startswith("HTTP/1.1 200 OK\r\n")
     assert "Connection: close" in head
     await asyncio.wait_for(closing, 5)
+
+
+async def test_a_new_connection_is_heard_however_long_it_takes_to_speak_within_the_grace(
+    listener: Start, connect: Start
+) -> None:
+    listening = await listener()
+    raw = await connect(listening.server)
+    await listening.has_accepted()
+    closing = asyncio.create_task(listening.server.close(5))
+    done, _ = await asyncio.wait({closing}, timeout=LAST_WORDS * 3)
+    assert done == set()
+    await raw.send(REQUEST)
+    assert (await raw.head()).startswith("HTTP/1.1 200 OK\r\n")
+    await asyncio.wait_for(closing, 5)
+
+
+async def test_an_old_connection_that_says_nothing_more_does_not_hold_up_a_stop(
+    listener: Start, connect: Start
+) -> None:
+    listening = await listener()
+    raw = await connect(listening.server)
+    await raw.send(REQUEST)
+    await raw.head()
+    await asyncio.wait_for(listening.server.close(60), 10)
+
+
+async def test_a_new_connection_that_never_speaks_holds_up_a_stop_for_the_grace_only(
+    listener: Start, connect: Start
+) -> None:
+    listening = await listener()
+    await connect(listening.server)
+    await listening.has_accepted()
+    await asyncio.wait_for(listening.server.close(0.3), 10)
 
 
 async def test_the_grace_is_kept_even_if_something_hangs(listener: Start, connect: Start) -> None:
