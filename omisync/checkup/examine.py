@@ -6,7 +6,12 @@ from omisync.checkup.budget import examine_budget
 from omisync.checkup.database import examine_database
 from omisync.checkup.omisell import NAMES, examine_omisell
 from omisync.checkup.verdict import Check, State, Tell
-from omisync.checkup.webhook import examine_admin_listener, examine_signature, examine_webhook_listener
+from omisync.checkup.webhook import (
+    LISTENERS,
+    examine_admin_listener,
+    examine_signature,
+    examine_webhook_listener,
+)
 from omisync.config import Settings
 from omisync.omisell import Budget, connect
 from omisync.remote import OwnToken, Uncounted, open_database, tokens_of
@@ -19,8 +24,8 @@ async def examine(settings: Settings, tell: Tell, *, offline: bool = False) -> N
     Args:
         settings: the configuration, which is good, or it would not be here.
         tell: hears of each check as soon as it is made.
-        offline: asks nothing of Omisell, and takes a database that is away as one that will come: what matters
-            before a start.
+        offline: what matters before a start: asks nothing of Omisell, takes a database that is away as one that will
+            come, and leaves the listeners to the start: systemd may hold their port, and nobody answers there yet.
     """
     tell(Check("configuration", State.OK, "every key is known, and every value usable"))
     async with open_database(settings) as database:
@@ -33,9 +38,13 @@ async def examine(settings: Settings, tell: Tell, *, offline: bool = False) -> N
         else:
             asked = await _ask_omisell(settings, database, budget, tell, shared=status is not None)
     tell(examine_signature(settings.webhook))
-    running = status is not None and bool(status.replicas)
-    tell(await examine_webhook_listener(settings.webhook, running=running))
-    tell(await examine_admin_listener(settings.admin.listen, running=running))
+    if offline:
+        for name in LISTENERS:
+            tell(Check(name, State.SKIPPED, "--offline leaves it to the start, which opens it"))
+    else:
+        running = status is not None and bool(status.replicas)
+        tell(await examine_webhook_listener(settings.webhook, running=running))
+        tell(await examine_admin_listener(settings.admin.listen, running=running))
     tell(examine_budget(settings.omisell, budget, asked=asked))
 
 

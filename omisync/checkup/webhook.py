@@ -26,6 +26,8 @@ MOST_READ = 4096
 
 SAMPLE_BODY = b'{"event": "order.shipped", "data": {"order_number": "omisync check"}}'
 
+LISTENERS = ("webhook listener", "admin listener")
+
 Nobody = Literal["stranger", "silent"]
 """Who is at an address where our own listener does not answer."""
 
@@ -69,7 +71,7 @@ async def examine_webhook_listener(webhook: WebhookSettings, *, running: bool) -
         webhook: the configuration.
         running: whether a daemon has given a sign of life lately.
     """
-    name = "webhook listener"
+    name, _ = LISTENERS
     taken = await _taken(webhook.listen, "webhook")
     if taken is None:
         return _free(name, webhook.listen, running=running)
@@ -110,7 +112,7 @@ def _signed(webhook: WebhookSettings) -> dict[str, str]:
 
 async def examine_admin_listener(listen: Listen, *, running: bool) -> Check:
     """The same of the admin page, by its `/healthz`."""
-    name = "admin listener"
+    _, name = LISTENERS
     taken = await _taken(listen, "admin")
     if taken is None:
         return _free(name, listen, running=running)
