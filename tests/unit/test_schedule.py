@@ -1,0 +1,261 @@
+"""The timetable: late rather than never, on the leader only, each job within its time; sweeps at their own pace."""
+
+import asyncio
+import datetime as dt
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from omisync import schedule as module
+from omisync.omisell import Unavailable
+from omisync.schedule import Schedule, Timetable
+from omisync.store import Difference, StoreUnavailable
+from omisync.sync.listing import Incomplete
+from omisync.sync.tally import Swept
+
+SECONDS = 10.0
+
+
+class Parts:
+    """Stands in for everything that the jobs call; `did` says what they did."""
+
+    def __init__(self) -> None:
+        self.did: list[str] = []
+        self.succeeded: list[str] = []
+        self.changed = asyncio.Condition()
+        self.due = True
+        self.found: Swept = Swept(0, ())
+        self.full_age: float | None = None
+        self.fails: dict[str, BaseException] = {}
+        self.holds: asyncio.Event | None = None
+        self.left = {"outbox": 0, "inbox": 0, "sweeps": 0}
+
+    async def _note(self, what: str) -> None:
+        self.did.append(what)
+        async with self.changed:
+            self.changed.notify_all()
+        if self.holds is not None:
+            await self.holds.wait()
+        if what in self.fails:
+            raise self.fails[what]
+
+    async def refresh_if_due(self, margin: float) -> bool:
+        await self._note(f"token {margin:g}")
+        return self.due
+
+    async def incremental(self) -> Swept:
+        await self._note("sweep")
+        return self.found
+
+    async def full(self) -> Swept:
+        await self._note("full")
+        return self.found
+
+    async def last_full(self) -> float | None:
+        return self.full_age
+
+    def purger(self, name: str) -> Any:
+        async def purge(*args: float) -> int:
+            await self._note(f"purge {name} {args}")
+            most = int(args[-1])
+            gone = min(most, self.left[name])
+            self.left[name] -= gone
+            return gone
+
+        return type("Purger", (), {"purge": staticmethod(purge), "last_full": staticmethod(self.last_full)})()
+
+    def job_succeeded(self, job: str) -> None:
+        self.succeeded.append(job)
+
+    async def until(self, true: Callable[[], object]) -> None:
+        async with asyncio.timeout(SECONDS), self.changed:
+            await self.changed.wait_for(true)
+
+
+@pytest.fixture
+def parts() -> Parts:
+    return Parts()
+
+
+def build(parts: Parts, leads: Callable[[], bool] = lambda: True, interval: float = 600.0) -> Schedule:
+    given: Any = parts
+    return Schedule(
+        Timetable(interval, dt.time(3, 30), 90 * 86_400.0),
+        leads=leads,
+        tokens=given,
+        sweeper=given,
+        sweeps=parts.purger("sweeps"),
+        outbox=parts.purger("outbox"),
+        inbox=parts.purger("inbox"),
+        counters=given,
+    )
+
+
+@asynccontextmanager
+async def running(schedule: Schedule) -> AsyncIterator[Any]:
+    schedule.start()
+    try:
+        yield schedule._scheduler
+    finally:
+        await schedule.stop()
+
+
+async def run(schedule: Schedule, name: str) -> None:
+    """Runs a job as the scheduler would."""
+    job = schedule._scheduler.get_job(name)
+    await job.func(*job.args)
+
+
+async def test_every_job_runs_late_rather_than_not_once_and_never_twice_at_a_time(parts: Parts) -> None:
+    async with running(build(parts)) as scheduler:
+        jobs = {job.id: job for job in scheduler.get_jobs()}
+        assert set(jobs) == {"token", "sweep", "full", "full overdue", "retention"}
+        for job in jobs.values():
+            assert (job.coalesce, job.misfire_grace_time, job.max_instances) == (True, None, 1)
+        assert {name: jobs[name].args[2] for name in jobs} == {
+            "token": 150.0,
+            "sweep": 1800.0,
+            "full": 14_400.0,
+            "full overdue": 14_400.0,
+            "retention": 600.0,
+        }
+        assert str(jobs["full"].trigger) == "cron[hour='3', minute='30']"
+        assert jobs["token"].trigger.interval == dt.timedelta(seconds=60)
+        assert jobs["sweep"].trigger.interval == dt.timedelta(seconds=600)
+        soon = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=3)
+        assert jobs["sweep"].next_run_time < soon
+        assert jobs["full overdue"].next_run_time < soon
+
+
+async def test_the_first_sweep_comes_by_itself(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "FIRST_SWEEP", 0.01)
+    async with running(build(parts)):
+        await parts.until(lambda: {"sweep", "full"} <= set(parts.did))
+
+
+async def test_only_the_leader_runs_jobs_and_one_that_takes_over_sweeps_soon(parts: Parts) -> None:
+    leads = False
+    schedule = build(parts, leads=lambda: leads)
+    async with running(schedule) as scheduler:
+        for name in ("token", "sweep", "full", "full overdue", "retention"):
+            await run(schedule, name)
+        assert parts.did == []
+        wait = scheduler.get_job("sweep").next_run_time - dt.datetime.now(dt.UTC)
+        assert wait <= dt.timedelta(seconds=5)
+        leads = True
+        await run(schedule, "sweep")
+        assert (parts.did, parts.succeeded) == (["sweep"], ["sweep"])
+
+
+@pytest.mark.parametrize(
+    ("found", "seconds"),
+    [
+        (Swept(0, (), ()), 750.0),
+        (Swept(1, (Difference("O", "A", "status", 1, 2, 3),), ()), 600.0),
+        (Swept(1, (Difference("O", "A", "status", 1, 2, 3),), (3,)), 150.0),
+    ],
+)
+async def test_the_next_sweep_comes_as_the_last_one_found(parts: Parts, found: Swept, seconds: float) -> None:
+    parts.found = found
+    schedule = build(parts)
+    async with running(schedule) as scheduler:
+        await run(schedule, "sweep")
+        wait = scheduler.get_job("sweep").next_run_time - dt.datetime.now(dt.UTC)
+        assert abs(wait.total_seconds() - seconds) < 5
+
+
+@pytest.mark.parametrize(
+    ("error", "level"),
+    [
+        (StoreUnavailable("gone"), "warning"),
+        (Unavailable("502", maybe_applied=False), "warning"),
+        (Incomplete("moving"), "warning"),
+        (RuntimeError("a fault"), "error"),
+    ],
+    ids=lambda given: type(given).__name__,
+)
+async def test_a_job_that_fails_is_told_and_runs_again_in_time(parts: Parts, error: Exception, level: str) -> None:
+    parts.fails["sweep"] = error
+    schedule = build(parts)
+    async with running(schedule) as scheduler:
+        with capture_logs() as logs:
+            await run(schedule, "sweep")
+        assert [log["log_level"] for log in logs] == [level]
+        assert parts.succeeded == []
+        wait = scheduler.get_job("sweep").next_run_time - dt.datetime.now(dt.UTC)
+        assert abs(wait.total_seconds() - 600) < 5
+
+
+async def test_a_job_that_takes_too_long_is_ended_and_told(parts: Parts) -> None:
+    parts.holds = asyncio.Event()
+    schedule = build(parts)
+    async with running(schedule):
+        with capture_logs() as logs:
+            await schedule._guarded("token", schedule._token, 0.01)
+    assert [(log["log_level"], log["job"]) for log in logs] == [("error", "token")]
+    assert parts.succeeded == []
+
+
+@pytest.mark.parametrize(("due", "told"), [(True, ["token refreshed"]), (False, [])])
+async def test_the_token_is_refreshed_an_hour_before_its_end(parts: Parts, due: bool, told: list[str]) -> None:
+    parts.due = due
+    schedule = build(parts)
+    async with running(schedule):
+        with capture_logs() as logs:
+            await run(schedule, "token")
+    assert (parts.did, [log["event"] for log in logs]) == (["token 3600"], told)
+
+
+@pytest.mark.parametrize(("age", "ran"), [(None, ["full"]), (27 * 3600.0, ["full"]), (3600.0, [])])
+async def test_a_daily_sweep_that_was_missed_is_made_up_for(parts: Parts, age: float | None, ran: list[str]) -> None:
+    parts.full_age = age
+    schedule = build(parts)
+    async with running(schedule):
+        await run(schedule, "full overdue")
+    assert parts.did == ran
+
+
+async def test_a_daily_sweep_under_way_is_not_overdue(parts: Parts) -> None:
+    parts.holds = asyncio.Event()
+    schedule = build(parts)
+    async with running(schedule):
+        daily = asyncio.create_task(run(schedule, "full"))
+        await parts.until(lambda: "full" in parts.did)
+        overdue = asyncio.create_task(run(schedule, "full overdue"))
+        parts.full_age = 0.0
+        parts.holds.set()
+        await asyncio.wait_for(asyncio.gather(daily, overdue), SECONDS)
+    assert parts.did == ["full"]
+    assert parts.succeeded == ["full", "full overdue"]
+
+
+async def test_retention_removes_small_batches_until_nothing_is_left(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "RETENTION_PAUSE", 0.0)
+    parts.left = {"outbox": 2500, "inbox": 1000, "sweeps": 3}
+    schedule = build(parts)
+    async with running(schedule):
+        await run(schedule, "retention")
+    assert parts.did == [
+        *["purge outbox (7776000.0, 1000)"] * 3,
+        *["purge inbox (1000,)"] * 2,
+        "purge sweeps (1000,)",
+    ]
+
+
+async def test_a_stop_ends_what_runs_and_arranges_nothing_more(parts: Parts) -> None:
+    parts.holds = asyncio.Event()
+    schedule = build(parts)
+    schedule.start()
+    sweep = asyncio.create_task(run(schedule, "sweep"))
+    await parts.until(lambda: parts.did == ["sweep"])
+    await schedule.stop()
+    await asyncio.wait_for(sweep, SECONDS)
+    assert parts.succeeded == []
+    await schedule.stop()
+    schedule._sweep_in(1.0)
+    assert not schedule._scheduler.running
