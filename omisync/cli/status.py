@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +13,9 @@ from omisync.cli import output
 from omisync.cli.options import Common, Config, Debug, Json, examples
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from omisync.config import OmisellSettings
     from omisync.store import StoreError
     from omisync.store.operator import Operator, Status
 
@@ -30,50 +33,51 @@ def status(
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Show depths, ages, failures, token, budget and the last sweeps.
+    """Show depths, ages, failures, what the backlog will take, token, budget and the last sweeps.
 
     With --watch --json each look is one line.
     """
     common = Common.of(context, config, json, debug)
-    if watch:
-        common.operate(lambda operator: _watch(operator, common, interval))
-        return
-    from omisync.cli.status_view import render
-
-    seen = common.operate(lambda operator: operator.status())
-    if common.json:
-        output.print_json(seen)
-    else:
-        output.console().print(render(seen))
+    omisell = common.settings().omisell
+    common.operate(lambda operator: _look(operator, common, omisell, interval if watch else None))
 
 
-async def _watch(operator: Operator, common: Common, interval: float) -> None:
-    from omisync.cli.status_view import render
+async def _look(operator: Operator, common: Common, omisell: OmisellSettings, interval: float | None) -> None:
+    from omisync.cli.status_view import as_json, render
+    from omisync.sync.outlook import outlook
+
+    def drawn(seen: Status) -> RenderableType:
+        return render(seen, outlook(seen, omisell))
+
+    def print_line(seen: Status) -> None:
+        output.print_json(as_json(seen, outlook(seen, omisell)), indent=2 if interval is None else None)
 
     first = await operator.status()  # a wrong address is told at once, an outage later on is watched
     screen = output.console()
     if common.json:
-        output.print_json(first, indent=None)
+        print_line(first)
         await _follow(
-            operator,
-            lambda seen: output.print_json(seen, indent=None),
-            lambda error: output.print_json({"error": str(error)}, indent=None),
-            interval,
+            operator, print_line, lambda error: output.print_json({"error": str(error)}, indent=None), interval
         )
-    if not screen.is_terminal:
-        screen.print(render(first), output.clean(""))
+    elif interval is None or not screen.is_terminal:
+        screen.print(drawn(first))
         await _follow(
             operator,
-            lambda seen: screen.print(render(seen), output.clean("")),
+            lambda seen: screen.print(output.clean(""), drawn(seen), sep="\n"),
             lambda error: screen.print(output.clean(error), soft_wrap=True),
             interval,
         )
+    else:
+        await _draw(operator, first, drawn, interval)
+
+
+async def _draw(operator: Operator, first: Status, drawn: Callable[[Status], RenderableType], interval: float) -> None:
     from rich.live import Live
 
-    with Live(render(first), console=screen, auto_refresh=False) as live:
+    with Live(drawn(first), console=output.console(), auto_refresh=False) as live:
         await _follow(
             operator,
-            lambda seen: live.update(render(seen), refresh=True),
+            lambda seen: live.update(drawn(seen), refresh=True),
             lambda error: live.update(
                 output.clean(f"{error}\nlooking again every {interval:g} s", "bold red"), refresh=True
             ),
@@ -82,14 +86,14 @@ async def _watch(operator: Operator, common: Common, interval: float) -> None:
 
 
 async def _follow(
-    operator: Operator, show: Callable[[Status], None], mourn: Callable[[StoreError], None], interval: float
-) -> NoReturn:
-    """Shows one look after another; while the database is away, that it is."""
+    operator: Operator, show: Callable[[Status], None], mourn: Callable[[StoreError], None], interval: float | None
+) -> None:
+    """Shows one look after another, until Ctrl-C; while the database is away, that it is."""
     import asyncio
 
     from omisync.store import StoreError
 
-    while True:
+    while interval is not None:
         await asyncio.sleep(interval)
         try:
             show(await operator.status())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -13,6 +15,7 @@ from rich.text import Text
 from omisync.cli import output
 
 if TYPE_CHECKING:
+    from omisync.omisell.forecast import Clearing, Forecast
     from omisync.store.operator import Status
 
 SWEEPS_SHOWN = 5
@@ -23,22 +26,37 @@ TOKEN_SOON = 600.0
 """Seconds before a token's end at which it should long have been refreshed."""
 BUDGET_HIGH = 0.9
 
+CLASSES = {"CANCEL": "cancels", "ADD": "adds", "REFRESH": "fetches", "SWEEP": "fetches that can wait"}
+"""What each class of calls is called here."""
+
 WARN = "yellow"
 BAD = "bold red"
 
 
-def render(status: Status, now: dt.datetime | None = None) -> RenderableType:
+def as_json(status: Status, ahead: Forecast) -> dict[str, object]:
+    """Everything of a status, and what its backlog will take; seconds are null for "never"."""
+    classes = {cls.name.lower(): _clearing(ahead.classes[cls]) for cls in ahead.classes if cls.name in CLASSES}
+    shown = {field.name: getattr(status, field.name) for field in dataclasses.fields(status)}
+    return {**shown, "forecast": {**_clearing(ahead.total), "says": str(ahead.total), "classes": classes}}
+
+
+def _clearing(one: Clearing) -> dict[str, object]:
+    return {"calls": one.calls, "seconds": None if math.isinf(one.seconds) else round(one.seconds, 1)}
+
+
+def render(status: Status, ahead: Forecast, now: dt.datetime | None = None) -> RenderableType:
     """Everything of a status.
 
     Args:
         status: what the operator's view of the database said.
+        ahead: what its backlog will take.
         now: for the ages; this moment by default.
     """
     now = now or dt.datetime.now(dt.UTC)
     facts = Table.grid(padding=(0, 2))
     facts.add_column(style="bold", no_wrap=True)
     facts.add_column(overflow="fold")
-    for name, value in _facts(status, now):
+    for name, value in _facts(status, ahead, now):
         facts.add_row(name, value)
     parts: list[RenderableType] = [facts]
     parts += _sweeps(status, now)
@@ -46,13 +64,14 @@ def render(status: Status, now: dt.datetime | None = None) -> RenderableType:
     return Group(*parts)
 
 
-def _facts(status: Status, now: dt.datetime) -> Iterator[tuple[str, Text]]:
+def _facts(status: Status, ahead: Forecast, now: dt.datetime) -> Iterator[tuple[str, Text]]:
     for pause in status.pauses:
         reason = f": {pause.reason}" if pause.reason else ""
         words = f"{pause.kind} since {output.ago(pause.paused_at, now)} by {pause.paused_by}{reason}"
         yield "PAUSED", output.clean(words, BAD)
     yield "outbox", _outbox(status)
     yield "fetches", _fetches(status)
+    yield "backlog", _backlog(ahead)
     yield "pushes", _pushes(status)
     if status.hooks_waiting:
         yield "hook", output.clean(f"{status.hooks_waiting} calls failed and wait to be tried again", BAD)
@@ -78,6 +97,14 @@ def _fetches(status: Status) -> Text:
     if status.refresh_lag_seconds is not None:
         style = WARN if status.refresh_lag_seconds > OLD else ""
         text.append(", ").append(f"oldest {output.span(status.refresh_lag_seconds)}", style)
+    return text
+
+
+def _backlog(ahead: Forecast) -> Text:
+    text = Text(str(ahead.total), WARN if ahead.total.seconds > OLD else "")
+    for cls, one in ahead.classes.items():
+        if one.calls:
+            text.append(f"\n{CLASSES.get(cls.name, cls.name.lower())}: {one}", "dim")
     return text
 
 

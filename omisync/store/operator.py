@@ -4,7 +4,7 @@ import contextlib
 import datetime as dt
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from omisync.store.database import Database, Record
@@ -60,7 +60,12 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The state of things; ages and lags in seconds."""
+    """The state of things; ages and lags in seconds.
+
+    Attributes:
+        backlog: rows that wait for a call: `order.add` and `order.cancel` of the outbox; `refresh` for a fetch that
+            was asked for, `owed` for one that can wait.
+    """
 
     outbox: Mapping[str, int]
     oldest_pending_seconds: float | None
@@ -79,6 +84,7 @@ class Status:
     findings: Sequence[Finding]
     schema_version: str
     pushes_silent_since: dt.datetime | None = None
+    backlog: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +175,12 @@ class Operator:
             findings=[_finding(row) for row in findings],
             schema_version=depths["schema_version"],
             pushes_silent_since=depths["pushes_silent_since"],
+            backlog={
+                "order.cancel": depths["pending_cancels"],
+                "order.add": depths["pending_adds"],
+                "refresh": depths["refreshes_urgent"],
+                "owed": depths["refreshes_owed"],
+            },
         )
 
     async def outbox_list(self, state: str | None = None, order: str | None = None, limit: int = 50) -> list[OutboxRow]:

@@ -3,6 +3,7 @@
 import datetime as dt
 import io
 import json
+import math
 import re
 from typing import Any
 
@@ -10,10 +11,17 @@ import pytest
 from rich.console import Console
 
 from omisync.cli import output
-from omisync.cli.status_view import render
+from omisync.cli.status_view import as_json, render
+from omisync.config import OmisellSettings
+from omisync.omisell.forecast import Clearing, Forecast
+from omisync.omisell.shares import CallClass
 from omisync.store import Database, Leases, StoreUnavailable
 from omisync.store.operator import Finding, Operator, Pause, Replica, Status, SweepRun
+from omisync.sync.outlook import outlook
 
+ACCOUNT = OmisellSettings.model_validate(
+    {"api_key": "k", "api_secret": "s", "seller_id": "77", "country": "VN", "shop_id": 1, "leak_per_minute": 100}
+)
 NOW = dt.datetime(2026, 7, 1, 12, 0, tzinfo=dt.UTC)
 
 
@@ -47,7 +55,7 @@ def status(**changes: Any) -> Status:
 def lines(seen: Status) -> list[str]:
     """What people see, each line with single blanks."""
     screen = Console(file=io.StringIO(), width=200, color_system=None)
-    screen.print(render(seen, NOW))
+    screen.print(render(seen, outlook(seen, ACCOUNT), NOW))
     assert isinstance(screen.file, io.StringIO)
     return [" ".join(line.split()) for line in screen.file.getvalue().splitlines() if line.strip()]
 
@@ -127,6 +135,46 @@ def test_nothing_runs_yet() -> None:
     assert shown[-1] == "duplicate WEB-1 ODVN2 1m ago"
 
 
+def test_what_the_backlog_will_take() -> None:
+    backlog = {"order.cancel": 20, "order.add": 1000, "refresh": 200, "owed": 20}
+    shown = lines(status(backlog=backlog, budget_used_ratio=None))
+    assert "backlog 1,240 calls, clear in 13 min" in shown
+    assert "cancels: 20 calls, clear in 16 s" in shown
+    assert [line.partition(",")[0] for line in shown if line.startswith("fetches")] == [
+        "fetches 0 waiting",
+        "fetches: 200 calls",
+        "fetches that can wait: 20 calls",
+    ]
+
+
+def test_a_quiet_house_has_nothing_to_do() -> None:
+    assert "backlog nothing to do" in lines(status())
+
+
+def test_what_is_paused_is_no_backlog() -> None:
+    backlog = {"order.cancel": 0, "order.add": 1000, "refresh": 10, "owed": 0}
+    pauses = [Pause("order.add", None, "an@shop", ago(60))]
+    shown = lines(status(backlog=backlog, budget_used_ratio=None, pauses=pauses))
+    assert "backlog 10 calls, clear in 6 s" in shown
+    assert not [line for line in shown if line.startswith("adds")]
+
+
+def test_room_in_the_bucket_is_used_at_once() -> None:
+    shown = lines(status(backlog={"order.add": 60}, budget_used_ratio=0.25))
+    assert "backlog 60 calls, clear in 1 s" in shown
+
+
+def test_a_backlog_that_never_clears_is_null_as_json() -> None:
+    never = Clearing(5, math.inf)
+    shown = as_json(status(), Forecast(never, {CallClass.ADD: never, CallClass.TOKEN: Clearing(0, 0)}))
+    assert shown["forecast"] == {
+        "calls": 5,
+        "seconds": None,
+        "says": "5 calls, never clear",
+        "classes": {"add": {"calls": 5, "seconds": None}},
+    }
+
+
 async def test_status_of_a_fresh_database(cli: Any) -> None:
     ran = await cli("status")
     assert (ran.code, ran.err) == (0, "")
@@ -145,6 +193,10 @@ async def test_status_as_json(cli: Any, dsn: str, sql: Any) -> None:
     shown = (await cli("status", "--json")).json
     assert shown["outbox"] == {"pending": 1, "sending": 0, "failed": 0}
     assert shown["budget_used_ratio"] == 0.5
+    assert shown["backlog"] == {"order.cancel": 0, "order.add": 1, "refresh": 0, "owed": 0}
+    assert shown["forecast"]["calls"] == 1
+    assert shown["forecast"]["classes"]["add"]["calls"] == 1
+    assert shown["forecast"]["says"].startswith("1 call, clear in ")
     assert shown["leader"] == shown["replicas"][0]["name"]
     assert shown["replicas"][0]["state"]["away"] is None
 
