@@ -327,13 +327,13 @@ async def test_open_orders_are_walked_page_by_page(house: Any) -> None:
 async def test_one_detail_that_cannot_be_stored_spoils_no_other(house: Any) -> None:
     await house.orders.request([("OMI-1", None, None), ("OMI-2", None, None)], "webhook")
     one, two = sorted(await house.orders.claim(10), key=lambda fetch: fetch.omisell_order_number)
-    bad, good = await asyncio.gather(
+    results: tuple[Any, ...] = await asyncio.gather(
         house.orders.apply(snapshot(one, detail="{not json")),
         house.orders.apply(snapshot(two, order_number="A-2")),
         return_exceptions=True,
     )
-    assert isinstance(bad, asyncpg.PostgresError)
-    assert good.applied
+    assert isinstance(results[0], asyncpg.PostgresError)
+    assert results[1].applied
 
 
 async def test_handled_pushes_are_purged_when_old(house: Any) -> None:

@@ -258,13 +258,13 @@ async def test_one_bad_ending_spoils_no_other(house: Any) -> None:
     await house.add("A-1")
     await house.add("A-2")
     one, two = await house.outbox.claim("order.add", 10)
-    bad, good = await asyncio.gather(
+    endings: tuple[Any, ...] = await asyncio.gather(
         house.outbox.finish(added(one, event_data="not json")),
         house.outbox.finish(added(two, "OMI-2")),
         return_exceptions=True,
     )
-    assert isinstance(bad, asyncpg.DataError)
-    assert good is True
+    assert isinstance(endings[0], asyncpg.DataError)
+    assert endings[1] is True
 
 
 async def test_the_database_itself_refuses_illegal_states(house: Any) -> None:
@@ -285,8 +285,8 @@ async def test_the_database_itself_refuses_illegal_states(house: Any) -> None:
 async def test_old_finished_rows_are_purged_in_batches_and_failed_ones_stay(house: Any) -> None:
     for number in ("A", "B", "C", "D"):
         await house.add(number)
-    for number, claim in enumerate(await house.outbox.claim("order.add", 3)):
-        await house.outbox.finish(added(claim, f"OMI-{number}"))
+    for place, claim in enumerate(await house.outbox.claim("order.add", 3)):
+        await house.outbox.finish(added(claim, f"OMI-{place}"))
     await house.outbox.finish(Ending(await claim_one(house.outbox), "failed", error="no", reached=Reached.NO))
     await house.sql.execute("UPDATE omisync.outbox SET finished_at = now() - interval '91 days'")
     assert [await house.outbox.purge(90 * 86400.0, 2) for _ in range(3)] == [2, 1, 0]

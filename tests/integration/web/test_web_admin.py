@@ -297,6 +297,7 @@ async def test_many_readers_make_one_question_a_second(admin: Start) -> None:
 
 async def test_an_orders_page_tells_its_story_in_order(admin: Start) -> None:
     page = await admin()
+    text = ""
     for number in ("OMI-7", "ORD%2F7%20%C6%A1", "ORD/7%20%C6%A1"):
         status, text, _ = await page.get(f"/orders/{number}")
         assert status == 200
