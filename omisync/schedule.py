@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime as dt
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -30,6 +31,8 @@ RETENTION_BATCH = 1000  # rows a statement: short locks, little WAL at once
 RETENTION_PAUSE = 0.2  # seconds between batches, for the shop's own work
 FULL_OVERDUE = 26 * 3600.0  # seconds without a daily sweep (the machine was off at its hour): then it runs at once
 FIRST_SWEEP = 2.0  # seconds after the start
+CLOCK_LOOK = 5.0  # seconds between looks at whether the machine's clock was set back
+CLOCK_STEP = 2.0  # seconds; less than that is a clock being slewed
 STANDBY = 5.0  # seconds between looks of a replica that does not lead, so that one that takes over sweeps at once
 
 
@@ -54,7 +57,8 @@ class Schedule:
     """The daemon's timetable, kept by APScheduler.
 
     APScheduler's defaults drop a job that is a second late; here every job runs late rather than not at all, once, and
-    never twice at a time.
+    never twice at a time. It reckons with the machine's clock: should that be set back while we run, every job would
+    wait for its old time to come again, so then the timetable is laid anew.
     """
 
     def __init__(
@@ -83,6 +87,7 @@ class Schedule:
             job_defaults={"coalesce": True, "misfire_grace_time": None, "max_instances": 1}
         )
         self._running: set[asyncio.Task[None]] = set()
+        self._clock_watch: asyncio.Task[None] | None = None
         self._log = structlog.get_logger("schedule")
 
     def start(self) -> None:
@@ -95,15 +100,38 @@ class Schedule:
         self._add("full overdue", self._full_if_overdue, FULL_TIMEOUT, IntervalTrigger(hours=1), soon)
         self._add("retention", self._retention, RETENTION_TIMEOUT, IntervalTrigger(seconds=RETENTION_EVERY))
         self._scheduler.start()
+        self._clock_watch = asyncio.create_task(self._watch_clock())
 
     async def stop(self) -> None:
         """Takes everything off the timetable and ends what runs: a sweep is begun anew by the next leader."""
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
         running = list(self._running)
+        if self._clock_watch is not None:
+            running.append(self._clock_watch)
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
+
+    def lay_anew(self) -> None:
+        """Brings forward what is further off than its interval: the clock was set back under its feet."""
+        now = dt.datetime.now(dt.UTC)
+        for job in self._scheduler.get_jobs():
+            latest = now + job.trigger.interval if isinstance(job.trigger, IntervalTrigger) else None
+            due = job.trigger.get_next_fire_time(None, now) if latest is None else latest
+            if job.next_run_time > due:
+                job.modify(next_run_time=due)
+
+    async def _watch_clock(self) -> None:
+        ahead = _clock_ahead()
+        while True:
+            await asyncio.sleep(CLOCK_LOOK)
+            before, ahead = ahead, _clock_ahead()
+            if ahead < before - CLOCK_STEP:
+                self._log.warning(
+                    "the machine's clock was set back; the timetable is laid anew", seconds=before - ahead
+                )
+                self.lay_anew()
 
     def _add(
         self,
@@ -173,3 +201,8 @@ class Schedule:
         for purge in purges:
             while await purge() == RETENTION_BATCH:  # noqa: ASYNC110 - not waiting for anything: sparing the database
                 await asyncio.sleep(RETENTION_PAUSE)
+
+
+def _clock_ahead() -> float:
+    """The wall clock against the monotonic one, which nobody can set."""
+    return time.time() - time.monotonic()
