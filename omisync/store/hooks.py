@@ -44,6 +44,14 @@ class Hooks:
         """How many such transactions may be under way at a time."""
         return 1 if self._call is None else WRITERS
 
+    async def in_turn(self, connection: Connection, order_numbers: Sequence[str]) -> None:
+        """Waits, before events of these orders are written, for whoever writes others of theirs just now.
+
+        Otherwise a slow call would be overtaken by that of a later event. Held until the transaction's end.
+        """
+        if self._call is not None:
+            await connection.value("hooks.in_turn", order_numbers=list(order_numbers))
+
     async def call(self, connection: Connection, event_ids: Sequence[int]) -> None:
         """Calls the hook for new events, in the transaction that wrote them."""
         if self._call is None or not event_ids:

@@ -218,6 +218,7 @@ class Orders:
             What differed.
         """
         async with self._database.transaction() as connection:
+            await self._hooks.in_turn(connection, [order.order_number for order in listed])
             rows = await connection.rows(
                 "orders.take_listed",
                 omisell_order_numbers=[order.omisell_order_number for order in listed],
@@ -259,6 +260,7 @@ class Orders:
         unique = {s.order_number: s for s in sorted(batch, key=lambda s: (s.updated_time or 0, s.fetch.fetched_at))}
         chosen = list(unique.values())
         async with self._database.transaction() as connection:
+            await self._hooks.in_turn(connection, [s.order_number for s in chosen])
             rows = await connection.rows(
                 "orders.apply",
                 omisell_order_numbers=[s.fetch.omisell_order_number for s in chosen],

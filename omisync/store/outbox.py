@@ -131,6 +131,7 @@ class Outbox:
 
     async def _finish(self, endings: Sequence[Ending]) -> list[bool]:
         async with self._database.transaction() as connection:
+            await self._hooks.in_turn(connection, [e.claim.order_number for e in endings])
             rows = await connection.rows(
                 "outbox.finish",
                 ids=[e.claim.id for e in endings],

@@ -1,5 +1,10 @@
 -- hooks.on_change: called once for each event, in its order per order.
 
+-- name: in_turn(order_numbers)
+-- Waits for whoever is writing events of these orders, until the transaction's end: their hook calls come first.
+SELECT count(pg_advisory_xact_lock(hashtext('omisync.hook_calls'), hashtext(o.order_number)))
+FROM (SELECT DISTINCT n AS order_number FROM unnest(:order_numbers::text[]) AS n ORDER BY n) AS o;
+
 -- name: behind(event_ids)
 -- Of new events, those that must wait because an earlier event of their order still waits for its hook.
 SELECT DISTINCT e.id FROM omisync.order_events AS e JOIN omisync.hook_calls AS h USING (order_number)

@@ -7,7 +7,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from omisync.store import Database, Ending, Hooks, Leases, Outbox, Reached, TokenRow, TokenTable
+from omisync.store import Database, Ending, Hooks, Leases, Listed, Orders, Outbox, Reached, TokenRow, TokenTable
 from omisync.store.database import CONNECT_TIMEOUT
 from omisync.store.errors import SchemaError, StoreMisused, StoreUnavailable
 from omisync.store.migrations import migrate, plan, require_current, shipped
@@ -26,6 +26,9 @@ BEGIN
     INSERT INTO shop.seen (event) VALUES (event);
 END $$;
 """
+
+
+ASLEEP = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep')"
 
 
 async def added(house: Any, outbox: Outbox, number: str) -> None:
@@ -80,6 +83,25 @@ async def test_a_failing_hook_undoes_only_itself_and_is_called_again_in_order(ho
     await house.sql.execute("UPDATE omisync.hook_calls SET available_at = now()")
     assert [await hooks.retry_due() for _ in range(2)] == [2, 0]
     assert await seen(house) == [("B-1", "added"), ("A-1", "added"), ("A-1", "cancel_requested")]
+
+
+async def test_a_slow_call_is_not_overtaken_by_that_of_a_later_event_of_the_order(house: Any) -> None:
+    await house.sql.execute(HOOK.replace("IF wrong = 'slow'", "IF event ->> 'kind' = 'cancel_requested'"))
+    hooks = Hooks(house.database, "shop.changed", timeout=1.0)
+    outbox, orders = Outbox(house.database, hooks), Orders(house.database, hooks)
+    await added(house, outbox, "A-1")
+    await house.cancel("A-1")
+    (claim,) = await outbox.claim("order.cancel", 1)
+    slow = asyncio.create_task(outbox.finish(Ending(claim, "done", "cancelled", event="cancel_requested")))
+    async with asyncio.timeout(10):
+        while not await house.sql.fetchval(ASLEEP):  # noqa: ASYNC110 - it happens in the server
+            await asyncio.sleep(0.01)
+    now = await house.sql.fetchval("SELECT now()")
+    listed = Listed("OMI-A-1", "A-1", 700, 2_000_000_000, is_final=True)
+    await orders.take_listed([listed], now, source="sweep", adopting=False)
+    await slow
+    assert await seen(house) == [("A-1", "added")]
+    assert await house.sql.fetchval("SELECT count(*) FROM omisync.hook_calls") == 2
 
 
 async def test_a_retry_that_fails_waits_longer(house: Any) -> None:
@@ -231,8 +253,8 @@ async def test_an_order_is_shown_with_its_timeline_and_only_one_row_shows_its_pa
             200,
             ["added"],
         )
-    assert view.outbox[0].payload is None
-    assert "TEE-M" in (await house.operator.outbox_show(view.outbox[0].id)).payload
+        assert view.outbox[0].payload is None
+        assert "TEE-M" in (await house.operator.outbox_show(view.outbox[0].id)).payload
     assert await house.operator.outbox_show(999) is None
     assert await house.operator.order_show("nobody") is None
     await house.add("B-1")
