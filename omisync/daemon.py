@@ -11,7 +11,7 @@ import structlog
 
 from omisync import __version__
 from omisync.config import Settings
-from omisync.omisell import Authorizer, Budget, connect
+from omisync.omisell import Authorizer, Budget, Shares, connect
 from omisync.schedule import Schedule, Timetable
 from omisync.service_manager import notify, watchdog_interval
 from omisync.store import (
@@ -20,6 +20,7 @@ from omisync.store import (
     Hooks,
     Inbox,
     Leases,
+    ListLag,
     Orders,
     Outbox,
     StoreError,
@@ -27,15 +28,18 @@ from omisync.store import (
     Sweeps,
     TokenTable,
 )
+from omisync.store.bucket import SharedBucket
 from omisync.store.migrations import require_current
 from omisync.store.operator import Operator, Status
-from omisync.sync.add import Adder, SendingRules
+from omisync.sync.add import Adder
 from omisync.sync.backoff import Backoff
 from omisync.sync.breaker import Breaker
+from omisync.sync.budget import SharedBudget
 from omisync.sync.cancel import Canceller
 from omisync.sync.lookup import Lookup
 from omisync.sync.loop import Wake, forever
 from omisync.sync.refresher import Refresher
+from omisync.sync.rules import SendingRules
 from omisync.sync.sender import Sender
 from omisync.sync.sweeper import Sweeper
 from omisync.sync.tokens import SharedTokens
@@ -75,7 +79,12 @@ class Daemon:
         self._sweeps = Sweeps(self._database)
         self._leases = Leases(self._database, __version__)
         self._operator = Operator(self._database)
-        self._budget = Budget(settings.omisell.bucket_size, settings.omisell.leak_per_minute)
+        self._budget = Budget(
+            settings.omisell.bucket_size,
+            settings.omisell.leak_per_minute,
+            shares=Shares(**settings.omisell.shares.model_dump()),
+            pool=SharedBudget(SharedBucket(self._database)),
+        )
         self._authorizer = Replaceable(_authorizer(settings))
         self._access = Access(_admin_token(settings))
         self._wake_refresher: Callable[[], None] = lambda: None
@@ -122,6 +131,7 @@ class Daemon:
             notify("STOPPING=1", "STATUS=stopping")
             await webhook.close(LISTENER_GRACE)
             await admin.close(LISTENER_GRACE)
+            await self._budget.close()
             with contextlib.suppress(StoreError, TimeoutError):
                 async with asyncio.timeout(GOODBYE):
                     await self._leases.resign()
@@ -148,7 +158,12 @@ class Daemon:
                 observer=self.metrics,
             )
             breaker = Breaker(omisell)
-            lookup = Lookup(omisell, omisell_settings.shop_id, filtered=bool(omisell_settings.lookup_filter))
+            lookup = Lookup(
+                omisell,
+                omisell_settings.shop_id,
+                filtered=bool(omisell_settings.lookup_filter),
+                record=ListLag(self._database),
+            )
             rules = _rules(settings)
             sender = Sender(
                 self._outbox,

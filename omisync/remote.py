@@ -9,8 +9,10 @@ import aiohttp
 
 from omisync import __version__
 from omisync.config import OmisellSettings, Settings
-from omisync.omisell import Budget, OmisellClient, Pickup, Shop, StoredToken, TokenStore, connect
+from omisync.omisell import Budget, OmisellClient, Pickup, SharedPool, Shop, StoredToken, TokenStore, connect
 from omisync.store import Database, Hooks, Leases, Orders, StoreError, Sweeps, TokenTable
+from omisync.store.bucket import SharedBucket
+from omisync.sync.budget import SharedBudget
 from omisync.sync.sweeper import Sweeper
 from omisync.sync.tally import Swept
 from omisync.sync.tokens import SharedTokens
@@ -64,16 +66,22 @@ async def open_database(settings: Settings) -> AsyncIterator[Database]:
 
 
 @contextlib.asynccontextmanager
-async def open_omisell(settings: OmisellSettings, tokens: TokenStore) -> AsyncIterator[OmisellClient]:
-    """A client with a budget of its own, which Omisell's header corrects at the first answer."""
+async def open_omisell(
+    settings: OmisellSettings, tokens: TokenStore, pool: SharedPool | None = None
+) -> AsyncIterator[OmisellClient]:
+    """A client for the time of the block.
+
+    Args:
+        settings: of the account.
+        tokens: where its token is kept.
+        pool: the budget shared with the daemon; without it one of its own, corrected by Omisell's header alone.
+    """
+    budget = Budget(settings.bucket_size, settings.leak_per_minute, pool=pool)
     async with aiohttp.ClientSession() as session:
-        yield connect(
-            settings,
-            session=session,
-            token_store=tokens,
-            budget=Budget(settings.bucket_size, settings.leak_per_minute),
-            observer=Uncounted(),
-        )
+        try:
+            yield connect(settings, session=session, token_store=tokens, budget=budget, observer=Uncounted())
+        finally:
+            await budget.close()
 
 
 async def tokens_of(database: Database) -> TokenStore:
@@ -89,6 +97,11 @@ async def tokens_of(database: Database) -> TokenStore:
     return SharedTokens(table)
 
 
+def pool_of(database: Database, tokens: TokenStore) -> SharedPool | None:
+    """The budget that is shared with the daemon, where the token is; else None."""
+    return None if isinstance(tokens, OwnToken) else SharedBudget(SharedBucket(database))
+
+
 async def list_shops(settings: Settings) -> list[Shop]:
     """The account's shops.
 
@@ -97,7 +110,7 @@ async def list_shops(settings: Settings) -> list[Shop]:
     """
     async with open_database(settings) as database:
         tokens = await tokens_of(database)
-        async with open_omisell(settings.omisell, tokens) as omisell:
+        async with open_omisell(settings.omisell, tokens, pool_of(database, tokens)) as omisell:
             return await omisell.shops()
 
 
@@ -109,7 +122,7 @@ async def list_pickups(settings: Settings) -> list[Pickup]:
     """
     async with open_database(settings) as database:
         tokens = await tokens_of(database)
-        async with open_omisell(settings.omisell, tokens) as omisell:
+        async with open_omisell(settings.omisell, tokens, pool_of(database, tokens)) as omisell:
             return await omisell.pickups()
 
 
@@ -126,7 +139,7 @@ async def sweep_now(
     async with open_database(settings) as database:
         tokens = SharedTokens(TokenTable(database, Leases(database, __version__)))
         await tokens.load()  # without the tables a sweep is of no use: say so before Omisell is asked
-        async with open_omisell(settings.omisell, tokens) as omisell:
+        async with open_omisell(settings.omisell, tokens, pool_of(database, tokens)) as omisell:
             sweeper = Sweeper(
                 omisell,
                 Orders(database, Hooks(database)),

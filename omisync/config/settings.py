@@ -33,6 +33,7 @@ from omisync.config.values import (
     Rate,
     SchemaName,
     SellerId,
+    Share,
     Size,
     UrlPath,
     Word,
@@ -98,6 +99,21 @@ class OmisellPaths(Section):
     subdistricts: UrlPath = "/api/v2/public/location/subdistricts"
 
 
+class OmisellShares(Section):
+    """The least part of the budget for each class of calls while it waits; tokens and cancels go first anyway."""
+
+    add: Share = 0.1
+    refresh: Share = 0.1
+    sweep: Share = Field(default=0.02, validate_default=True)
+
+    @field_validator("sweep")
+    @classmethod
+    def _something_is_left(cls, value: float, info: ValidationInfo) -> float:
+        if value + info.data.get("add", 0.0) + info.data.get("refresh", 0.0) >= 1:
+            raise refuse("makes the shares 1 or more together: leave a part of the budget for tokens and cancels")
+        return value
+
+
 class OmisellSettings(Section):
     """One Omisell account and one custom store in it."""
 
@@ -117,6 +133,7 @@ class OmisellSettings(Section):
     page_size: Count = 100
     cancel_reason_key: Word = "cancel_reason"
     paths: OmisellPaths = OmisellPaths()
+    shares: OmisellShares = OmisellShares()
 
 
 class WebhookSettings(Section):

@@ -259,3 +259,5 @@ Count = Annotated[StrictInt, Field(ge=1, le=1_000_000)]
 Identity = Annotated[StrictInt, Field(ge=1, le=2**63 - 1)]
 """An id at Omisell, within Postgres's bigint."""
 Rate = Annotated[float, Field(strict=True, gt=0, le=1_000_000)]
+Share = Annotated[float, Field(strict=True, ge=0, lt=1)]
+"""A part of a whole, 0 for none."""

@@ -16,6 +16,7 @@ from omisync.omisell.errors import (
 )
 from omisync.omisell.forecast import Capacity, Clearing, Forecast, capacity, capacity_table, forecast
 from omisync.omisell.models import AddedOrder, ListedOrder, OrderDetail, OrderPage, Parcel, Pickup, Shop
+from omisync.omisell.pool import Holder, Pool, PoolAway, SharedPool
 from omisync.omisell.push import ORDER_EVENTS, BadPush, Push, parse_push
 from omisync.omisell.shares import CallClass, Shares
 from omisync.omisell.statuses import can_cancel, is_cancelled, is_final, name_of
@@ -32,6 +33,7 @@ __all__ = [
     "Capacity",
     "Clearing",
     "Forecast",
+    "Holder",
     "ListedOrder",
     "NotFound",
     "OmisellClient",
@@ -40,8 +42,11 @@ __all__ = [
     "OrderPage",
     "Parcel",
     "Pickup",
+    "Pool",
+    "PoolAway",
     "Push",
     "Refused",
+    "SharedPool",
     "Shares",
     "Shop",
     "StoredToken",

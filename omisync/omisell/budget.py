@@ -9,8 +9,10 @@ from contextlib import asynccontextmanager, suppress
 from types import MappingProxyType
 from typing import Final
 
+from omisync.omisell.allotment import Allotment
 from omisync.omisell.ledger import Flight, Ledger
-from omisync.omisell.shares import CallClass
+from omisync.omisell.pool import HANDFUL, SharedPool
+from omisync.omisell.shares import CallClass, Shares, Turns
 
 PROMISE: Final = 0.25
 """Seconds for which one place is kept for a class that was told to come; about a claim from the database."""
@@ -37,32 +39,44 @@ class Call:
 class Budget:
     """Lets calls through as fast as Omisell's bucket takes them, the most urgent class first, FIFO within it.
 
-    Safe to cancel at any await. Nothing polls: one timer stands at the next moment at which somebody can go.
+    A class that waits gets its share of the calls even so, see `Shares`. Safe to cancel at any await. Nothing
+    polls: one timer stands at the next moment at which somebody can go.
 
     Args:
         bucket_size: calls the bucket holds, until an answer's header says otherwise.
         leak_per_minute: calls a minute that run out.
         clock: seconds, never going back, at the pace of the event loop's own timers.
+        shares: the least part of the calls for each class.
+        pool: the bucket that all replicas of the account share; without it this process is taken to be alone
+            with its account.
     """
 
-    def __init__(self, bucket_size: float, leak_per_minute: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._ledger = Ledger(bucket_size, leak_per_minute / 60)
+    def __init__(
+        self,
+        bucket_size: float,
+        leak_per_minute: float,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        shares: Shares | None = None,
+        pool: SharedPool | None = None,
+    ) -> None:
+        leak = leak_per_minute / 60
+        self._source: Ledger | Allotment = (
+            Ledger(bucket_size, leak) if pool is None else Allotment(pool, bucket_size, leak, clock, self._pump)
+        )
         self._clock = clock
-        self._queues: dict[CallClass, deque[_Waiter]] = {cls: deque() for cls in CallClass}
+        self._turns = Turns(shares or Shares())
+        self._queues: dict[CallClass, deque[asyncio.Future[Flight]]] = {cls: deque() for cls in CallClass}
         self._watchers: dict[CallClass, set[asyncio.Future[int]]] = {cls: set() for cls in CallClass}
         self._promised: dict[CallClass, float] = {}
         self._timer: asyncio.TimerHandle | None = None
 
     # What callers ask for
 
-    async def acquire(self, cls: CallClass) -> None:
-        """Wait for a place in the bucket and take it, for a call that reaches Omisell at once."""
-        await self._wait(cls, tracked=False)
-
     @asynccontextmanager
     async def call(self, cls: CallClass) -> AsyncIterator[Call]:
         """Wait for a place and take it; the call is in flight as long as the block lasts."""
-        flight = await self._wait(cls, tracked=True)
+        flight = await self._wait(cls)
         try:
             yield Call(self, flight)
         finally:
@@ -71,8 +85,8 @@ class Budget:
     async def wait_available(self, cls: CallClass) -> int:
         """Wait until a call of this class could start, and return how many could; takes nothing.
 
-        Whoever had to wait is kept one place for `PROMISE` seconds: else a less urgent class that is waiting
-        already would take every place before this one's work is at hand.
+        Whoever had to wait is kept one place for `PROMISE` seconds: else another class that is waiting already
+        would take every place before this one's work is at hand.
         """
         if free := self._free(cls):
             return free
@@ -85,11 +99,16 @@ class Budget:
             self._watchers[cls].discard(watcher)
             self._pump()
 
+    async def close(self) -> None:
+        """Give back what is not used; bounded, see `Allotment.close`. Nobody may wait any more."""
+        self._stop_timer()
+        await self._source.close()
+
     # What answers tell
 
     def observe(self, used: int, size: int, flight: Flight | None = None) -> None:
         """Correct our copy of the bucket, both ways, by an answer's `X-Omisell-Api-Call-Limit: used/size`."""
-        self._ledger.observe(used, size, self._clock(), flight)
+        self._source.observe(used, size, self._clock(), flight)
         self._pump()
 
     def throttled(self, retry_after: float | None) -> float:
@@ -98,13 +117,13 @@ class Budget:
         Returns:
             The seconds to wait; of the budget's own choice if `retry_after` is None.
         """
-        wait = self._ledger.throttled(retry_after, self._clock())
+        wait = self._source.throttled(retry_after, self._clock())
         self._pump()
         return wait
 
     def land(self, flight: Flight, *, refund: bool = False) -> None:
         """The call is over; with `refund` it was not made after all."""
-        self._ledger.land(flight, self._clock(), refund=refund)
+        self._source.land(flight, self._clock(), refund=refund)
         self._pump()
 
     # What is shown
@@ -112,7 +131,12 @@ class Budget:
     @property
     def used_ratio(self) -> float:
         """How full the bucket is, 0 to 1."""
-        return min(1.0, self._ledger.level(self._clock()) / self._ledger.size)
+        return min(1.0, self._source.level(self._clock()) / self._source.size)
+
+    @property
+    def room(self) -> float:
+        """How many calls fit into the bucket now, for a forecast."""
+        return max(0.0, self._source.size - self._source.level(self._clock()))
 
     @property
     def waiting(self) -> Mapping[CallClass, int]:
@@ -122,66 +146,96 @@ class Budget:
     @property
     def blocked_for(self) -> float:
         """Seconds for which nothing goes because Omisell throttled us; 0 if it did not."""
-        return max(0.0, self._ledger.blocked_until - self._clock())
+        return max(0.0, self._source.blocked_until - self._clock())
 
     # The queue
 
-    async def _wait(self, cls: CallClass, *, tracked: bool) -> Flight:
-        waiter = _Waiter(asyncio.get_running_loop().create_future(), tracked=tracked)
-        self._queues[cls].append(waiter)
+    async def _wait(self, cls: CallClass) -> Flight:
+        place: asyncio.Future[Flight] = asyncio.get_running_loop().create_future()
+        self._queues[cls].append(place)
         self._pump()
         try:
-            return await waiter.future
+            return await place
         except asyncio.CancelledError:
-            if waiter.future.cancelled():
+            if place.cancelled():
                 with suppress(ValueError):  # dropped from the queue already
-                    self._queues[cls].remove(waiter)
+                    self._queues[cls].remove(place)
                 self._pump()
             else:  # the place was given in the same moment in which the caller was cancelled
-                self.land(waiter.future.result(), refund=True)
+                self.land(place.result(), refund=True)
             raise
 
     def _pump(self) -> None:
-        """Let go whoever can, most urgent first, and set the timer for the next one."""
+        """Let go whoever can, each in turn, set the timer for the next one, and say what is waited for."""
         now = self._clock()
         self._promised = {cls: until for cls, until in self._promised.items() if until > now}
+        self._stop_timer()
+        while (first := self._first()) is not None and self._goes_at(first, now) <= now:
+            self._serve(first, now)
+        if first is not None:
+            # nobody less urgent may pass
+            due = min([self._goes_at(first, now), *self._promised.values()])
+            if due < math.inf:
+                self._timer = asyncio.get_running_loop().call_later(max(0.0, due - now), self._pump)
+        self._source.plan(*self._demand())
+
+    def _serve(self, cls: CallClass, now: float) -> None:
+        """Give the next place to that class: to a call of it, else to those who wait to bring calls."""
+        if queue := self._queues[cls]:
+            waiting = self._waiting() | set(self._promised)
+            self._promised.pop(cls, None)
+            queue.popleft().set_result(self._source.take(now))
+            self._turns.went(cls, waiting)
+            return
+        free = self._room(cls, now)
+        for watcher in self._watchers[cls]:
+            if not watcher.done():
+                watcher.set_result(free)
+        self._watchers[cls].clear()
+        self._promised[cls] = now + PROMISE
+
+    def _first(self) -> CallClass | None:
+        """The class whose turn it is, of those that wait."""
+        for queue in self._queues.values():
+            while queue and queue[0].done():
+                queue.popleft()  # cancelled, and not removed yet
+        return next(iter(self._turns.order(self._waiting())), None)
+
+    def _waiting(self) -> set[CallClass]:
+        return {cls for cls in CallClass if self._queues[cls] or self._watchers[cls]}
+
+    def _demand(self) -> tuple[int, int]:
+        """How many calls wait for places, and how many of these are tokens and cancels."""
+        handful = max(1, int(self._source.size * HANDFUL))
+        urgent = total = 0
+        for cls in CallClass:
+            wanted = len(self._queues[cls])
+            if self._watchers[cls]:
+                wanted += 1 if cls <= CallClass.CANCEL else handful  # how many will come is not known yet
+            elif not wanted and cls in self._promised:
+                wanted = 1
+            total += wanted
+            urgent += wanted if cls <= CallClass.CANCEL else 0
+        return total, urgent
+
+    def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        for cls in CallClass:
-            queue = self._queues[cls]
-            while queue and self._goes_at(cls, now) <= now:
-                if not (waiter := queue.popleft()).future.done():
-                    self._promised.pop(cls, None)
-                    waiter.future.set_result(self._ledger.take(now, tracked=waiter.tracked))
-            if self._watchers[cls] and (free := self._free(cls)):
-                for watcher in self._watchers[cls]:
-                    if not watcher.done():
-                        watcher.set_result(free)
-                self._watchers[cls].clear()
-                self._promised[cls] = now + PROMISE
-            if queue or self._watchers[cls]:
-                due = min([self._goes_at(cls, now), *self._promised.values()])
-                self._timer = asyncio.get_running_loop().call_later(max(0.0, due - now), self._pump)
-                return  # nobody less urgent may pass
 
     def _goes_at(self, cls: CallClass, now: float) -> float:
-        return self._ledger.goes_at(self._kept_for_better(cls, now), now)
+        return self._source.goes_at(self._kept_for_others(cls, now), now)
 
     def _free(self, cls: CallClass) -> int:
         """How many calls of this class could go now."""
         now = self._clock()
-        if self._goes_at(cls, now) > now or any(self._queues[other] for other in CallClass if other <= cls):
+        ahead = (other for other in CallClass if other is cls or self._turns.before(other, cls))
+        if self._goes_at(cls, now) > now or any(self._queues[other] for other in ahead):
             return 0
-        return max(1, math.floor(self._ledger.room(now) - self._kept_for_better(cls, now) + 1e-6))
+        return self._room(cls, now)
 
-    def _kept_for_better(self, cls: CallClass, now: float) -> int:
-        return sum(1 for other, until in self._promised.items() if other < cls and until > now)
+    def _room(self, cls: CallClass, now: float) -> int:
+        return max(1, math.floor(self._source.room(now) - self._kept_for_others(cls, now) + 1e-6))
 
-
-class _Waiter:
-    __slots__ = ("future", "tracked")
-
-    def __init__(self, future: "asyncio.Future[Flight]", *, tracked: bool) -> None:
-        self.future = future
-        self.tracked = tracked
+    def _kept_for_others(self, cls: CallClass, now: float) -> int:
+        return sum(1 for other, until in self._promised.items() if until > now and self._turns.before(other, cls))

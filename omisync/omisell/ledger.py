@@ -1,8 +1,8 @@
 """Our copy of Omisell's bucket, kept right by what its answers say.
 
 The copy must never show less than the original, or calls are refused; nor much more, or calls that would have
-been taken wait. Nothing here waits or reads a clock: `budget` does, and a copy shared by all replicas would
-take this one's place.
+been taken wait. Nothing here waits or reads a clock: `budget` does. It is for a process that is alone with its
+account; where replicas share one, `allotment` takes its place.
 """
 
 import math
@@ -40,16 +40,43 @@ class Flight:
     Attributes:
         sent_at: when it took its place.
         serial: its number among all calls.
-        overtaken: calls that were in flight when it started.
-        tracked: whether its end will be told.
-        over: whether it has been told.
+        overtaken: calls that were in flight when it started; where replicas share the bucket, calls of them all
+            that were over by then.
+        over: whether its end has been told.
     """
 
     sent_at: float
     serial: int
     overtaken: int
-    tracked: bool
     over: bool = False
+
+
+class Throttle:
+    """For how long nothing goes because Omisell refused a call as one too many."""
+
+    def __init__(self) -> None:
+        self._blind_wait = BLIND_WAIT
+        self.until = -math.inf
+
+    def refused(self, retry_after: float | None, now: float) -> tuple[float, bool]:
+        """A call was refused.
+
+        Args:
+            retry_after: None if Omisell did not say: then `BLIND_WAIT`, and twice as long each time that it
+                happens again right after such a wait.
+            now: when the refusal came.
+
+        Returns:
+            The seconds to wait, and whether this is the first refusal of its kind: calls that were in flight
+            together are refused together, which is one event and not a series of them.
+        """
+        if first := now >= self.until:
+            again = now < self.until + self._blind_wait
+            self._blind_wait = min(2 * self._blind_wait, BLIND_CAP) if again else BLIND_WAIT
+        if retry_after is None:
+            retry_after = self._blind_wait if first else self.until - now
+        self.until = max(self.until, now + retry_after)
+        return retry_after, first
 
 
 class Ledger:
@@ -70,8 +97,12 @@ class Ledger:
         self._probe_until = -math.inf
         self._slack = 0.0
         self._slack_at = 0.0
-        self._blind_wait = BLIND_WAIT
-        self.blocked_until = -math.inf
+        self._throttle = Throttle()
+
+    @property
+    def blocked_until(self) -> float:
+        """Nothing goes before."""
+        return self._throttle.until
 
     @property
     def size(self) -> float:
@@ -94,15 +125,14 @@ class Ledger:
         probing = self._probe_until if self._in_flight and not self._known else -math.inf
         return max(fits, self.blocked_until, probing)
 
-    def take(self, now: float, *, tracked: bool) -> Flight:
-        """Count one call. Until its end is told it is in flight, if `tracked`."""
+    def take(self, now: float) -> Flight:
+        """Count one call; it is in flight until it lands."""
         self._bucket = self._bucket.at_least(self._floor(), now).added(1, now)
         self._serial += 1
-        flight = Flight(sent_at=now, serial=self._serial, overtaken=self._in_flight, tracked=tracked)
-        if tracked:
-            self._in_flight += 1
-            if self._in_flight == 1:
-                self._probe_until = now + PROBE
+        flight = Flight(sent_at=now, serial=self._serial, overtaken=self._in_flight)
+        self._in_flight += 1
+        if self._in_flight == 1:
+            self._probe_until = now + PROBE
         return flight
 
     def land(self, flight: Flight, now: float, *, refund: bool = False) -> None:
@@ -110,9 +140,8 @@ class Ledger:
         if flight.over:
             return
         flight.over = True
-        if flight.tracked:
-            self._bucket = self._bucket.at_least(self._floor(), now)
-            self._in_flight -= 1
+        self._bucket = self._bucket.at_least(self._floor(), now)
+        self._in_flight -= 1
         if refund:
             self._bucket = self._bucket.added(-1, now)
         else:
@@ -149,25 +178,24 @@ class Ledger:
         """Nothing goes until `retry_after` seconds from now, because Omisell refused a call as one too many.
 
         Args:
-            retry_after: None if Omisell did not say: then `BLIND_WAIT`, and twice as long each time that it
-                happens again right after such a wait.
+            retry_after: None if Omisell did not say, see `Throttle.refused`.
             now: when the refusal came.
 
         Returns:
             The seconds to wait.
         """
-        # Calls that were in flight together are refused together: one event, not a series of them.
-        if first := now >= self.blocked_until:
-            again = now < self.blocked_until + self._blind_wait
-            self._blind_wait = min(2 * self._blind_wait, BLIND_CAP) if again else BLIND_WAIT
-            if self._known:
-                self._surprised(max(1.0, self._slack_now(now)), now)
-        if retry_after is None:
-            retry_after = self._blind_wait if first else self.blocked_until - now
+        wait, first = self._throttle.refused(retry_after, now)
+        if first and self._known:
+            self._surprised(max(1.0, self._slack_now(now)), now)
         self._known = True
-        self.blocked_until = max(self.blocked_until, now + retry_after)
         self._bucket = self._bucket.at_least(self.size, now)
-        return retry_after
+        return wait
+
+    def plan(self, demand: int, urgent: int) -> None:
+        """So many calls wait: nothing to be done about it, this copy is all there is."""
+
+    async def close(self) -> None:
+        """Nothing is to be given back."""
 
     def _floor(self) -> float:
         """A call in flight may arrive only now, so that it has not leaked out however long ago it was counted."""

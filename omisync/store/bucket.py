@@ -1,51 +1,70 @@
-"""The leaky bucket that all replicas of an account share."""
+"""The leaky bucket that all replicas of an account share: one row, read and put back whole."""
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from omisync.store.database import Database
+from omisync.store.errors import StoreMisused
 
 
 @dataclass(frozen=True, slots=True)
-class Granted:
-    """What was taken out of the shared bucket's room.
+class BucketRow:
+    """The row. Times in Unix seconds by the database's clock.
 
     Attributes:
-        calls: how many calls may be made now.
-        level: calls in the bucket after that.
-        wait: seconds until there is room for another; None if there is now.
+        revision: one more with every change.
+        at: when the rest was as it is here.
+        level: calls in the bucket then.
+        drift: calls a second that strangers add.
+        granted: calls granted to anybody, ever.
+        slack: places kept free for a stranger's calls, at `slack_at`.
+        heard_at: when Omisell's header last told how full it is.
+        blocked_until: nobody calls before.
+        holders: of each replica the calls it holds, its urgent calls that wait, and when it is forgotten.
     """
 
-    calls: int
+    revision: int
+    at: float
     level: float
-    wait: float | None
+    drift: float
+    granted: int
+    slack: float
+    slack_at: float
+    heard_at: float
+    blocked_until: float
+    holders: Mapping[str, tuple[int, int, float]]
 
 
 class SharedBucket:
-    """One row for all replicas, by the database's clock. All methods raise `StoreError`.
+    """The one row. All methods raise `StoreError`."""
 
-    Args:
-        size: calls the bucket holds.
-        leak: calls a second that leak out of it.
-    """
-
-    def __init__(self, database: Database, size: float, leak: float) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self.size = size
-        self.leak = leak
 
-    async def take(self, want: int) -> Granted:
-        """Takes room for up to `want` calls."""
-        row = await self._database.row("bucket.take", want=want, size=self.size, leak=self.leak)
-        return Granted(0, self.size, 1.0) if row is None else Granted(row["granted"], row["level"], row["wait"])
+    async def read(self) -> tuple[BucketRow, float]:
+        """The row, and the database's time in Unix seconds."""
+        found = await self._database.row("bucket.read")
+        if found is None:
+            raise StoreMisused("the table bucket has lost its one row; put it back: INSERT INTO bucket DEFAULT VALUES")
+        values = dict(found)
+        now: float = values.pop("now")
+        holders = {name: (held, urgent, until) for name, (held, urgent, until) in json.loads(values["holders"]).items()}
+        return BucketRow(**{**values, "holders": holders}), now
 
-    async def correct(self, used: int) -> None:
-        """Omisell's header shows `used` calls in the bucket: if that is more than we know, it is right."""
-        await self._database.rows("bucket.correct", used=float(used), leak=self.leak)
-
-    async def block(self, seconds: float) -> None:
-        """Nobody calls for `seconds`."""
-        await self._database.rows("bucket.block", seconds=seconds, size=self.size)
-
-    async def give_back(self, calls: int) -> None:
-        """Returns room that was taken and not used."""
-        await self._database.rows("bucket.give_back", calls=calls)
+    async def replace(self, row: BucketRow) -> bool:
+        """Puts `row` in the place of the one of the same revision; False if that is not there any more."""
+        revision = await self._database.value(
+            "bucket.replace",
+            revision=row.revision,
+            at=row.at,
+            level=row.level,
+            drift=row.drift,
+            granted=row.granted,
+            slack=row.slack,
+            slack_at=row.slack_at,
+            heard_at=row.heard_at,
+            blocked_until=row.blocked_until,
+            holders=json.dumps(row.holders),
+        )
+        return revision is not None

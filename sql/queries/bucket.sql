@@ -1,37 +1,27 @@
 -- The bucket that all replicas share.
 
--- name: take(want, size, leak)
--- Takes room for up to `want` calls; `leak` in calls a second. Answers with how many were granted, the level after it, and
--- the seconds until there is room for one more (NULL: there is now).
-WITH old AS (
-    SELECT greatest(0, b.level - :leak::float8 * extract(epoch FROM clock_timestamp() - b.at)::float8) AS level,
-           greatest(0, extract(epoch FROM b.blocked_until - clock_timestamp())::float8) AS blocked
-    FROM omisync.bucket AS b FOR UPDATE
-), granted AS (
-    SELECT o.level, o.blocked,
-           CASE WHEN coalesce(o.blocked, 0) > 0 THEN 0
-                ELSE greatest(0, least(:want::integer, floor(:size::float8 - o.level)::integer)) END AS calls
-    FROM old AS o
-)
-UPDATE omisync.bucket AS b SET level = g.level + g.calls, at = clock_timestamp()
-FROM granted AS g
-RETURNING g.calls AS granted, b.level,
-    CASE WHEN coalesce(g.blocked, 0) > 0 THEN g.blocked
-         WHEN b.level + 1 > :size::float8 THEN (b.level + 1 - :size::float8) / :leak::float8 END AS wait;
+-- name: read()
+-- The bucket as it is, and the time by which it is; times in Unix seconds.
+SELECT b.revision, b.level, b.drift, b.granted, b.slack, b.holders,
+       extract(epoch FROM clock_timestamp())::float8 AS now,
+       extract(epoch FROM b.at)::float8 AS at,
+       extract(epoch FROM b.slack_at)::float8 AS slack_at,
+       extract(epoch FROM b.heard_at)::float8 AS heard_at,
+       extract(epoch FROM b.blocked_until)::float8 AS blocked_until
+FROM omisync.bucket AS b;
 
--- name: correct(used, leak)
--- Omisell counts more than we do: somebody else spends from the same bucket.
-UPDATE omisync.bucket AS b SET level = :used::float8, at = clock_timestamp()
-WHERE greatest(0, b.level - :leak::float8 * extract(epoch FROM clock_timestamp() - b.at)::float8) < :used::float8
-RETURNING level;
-
--- name: block(seconds, size)
--- Omisell said 429: the bucket is full, and nobody calls for a while.
+-- name: replace(revision, at, level, drift, granted, slack, slack_at, heard_at, blocked_until, holders)
+-- Puts another in its place, unless somebody else was quicker: then no row comes back, and it is to be read again.
 UPDATE omisync.bucket AS b
-SET blocked_until = greatest(b.blocked_until, clock_timestamp() + make_interval(secs => :seconds::float8)),
-    level = greatest(b.level, :size::float8), at = clock_timestamp()
-RETURNING level;
-
--- name: give_back(calls)
--- Calls that were granted and not made.
-UPDATE omisync.bucket AS b SET level = greatest(0, b.level - :calls::integer) RETURNING level;
+SET revision = b.revision + 1,
+    at = to_timestamp(:at::float8),
+    level = :level::float8,
+    drift = :drift::float8,
+    granted = :granted::bigint,
+    slack = :slack::float8,
+    slack_at = to_timestamp(:slack_at::float8),
+    heard_at = to_timestamp(:heard_at::float8),
+    blocked_until = to_timestamp(:blocked_until::float8),
+    holders = :holders::jsonb
+WHERE b.revision = :revision::bigint
+RETURNING b.revision;

@@ -1,49 +1,95 @@
-"""The bucket that all replicas share: exact, corrected by Omisell's header, blocked by a 429."""
+"""The row that all replicas share: read and put back whole, by the database's clock, never over a newer one."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
+import pytest
+
+from omisync.omisell import Holder, Pool, PoolAway
+from omisync.store import Database, StoreError
 from omisync.store.bucket import SharedBucket
-
-SLOW = 0.001  # calls a second: nothing leaks while a test runs
-
-
-async def test_replicas_together_never_take_more_than_the_bucket_holds(house: Any) -> None:
-    buckets = [SharedBucket(house.database, 10, SLOW) for _ in range(4)]
-    grants = await asyncio.gather(*(bucket.take(4) for bucket in buckets))
-    assert sum(grant.calls for grant in grants) == 10
-    full = await buckets[0].take(1)
-    assert full.calls == 0
-    assert full.wait is not None
-    assert 990 < full.wait <= 1000
+from omisync.sync import budget as bridge
+from omisync.sync.budget import SharedBudget
 
 
-async def test_what_leaks_can_be_taken_again(house: Any) -> None:
-    bucket = SharedBucket(house.database, 10, 2.0)
-    assert (await bucket.take(10)).calls == 10
-    await house.sql.execute("UPDATE omisync.bucket SET at = at - interval '3 s'")
-    assert (await bucket.take(10)).calls in {6, 7}
+async def test_what_was_put_there_is_read_again(house: Any) -> None:
+    bucket = SharedBucket(house.database)
+    row, now = await bucket.read()
+    assert (row.revision, row.level, row.granted, row.holders) == (0, 0.0, 0, {})
+    put = replace(
+        row,
+        at=now,
+        level=12.5,
+        drift=0.25,
+        granted=7,
+        slack=3.5,
+        slack_at=now - 2,
+        heard_at=now - 1,
+        blocked_until=now + 30,
+        holders={"a": (3, 1, now + 30)},
+    )
+    assert await bucket.replace(put)
+    again, later = await bucket.read()
+    assert later > now
+    assert again.revision == 1
+    assert (again.level, again.drift, again.granted, again.slack) == (12.5, 0.25, 7, 3.5)
+    assert [again.at, again.slack_at, again.heard_at, again.blocked_until] == pytest.approx(
+        [now, now - 2, now - 1, now + 30], abs=1e-5
+    )
+    assert again.holders == {"a": (3, 1, now + 30)}
 
 
-async def test_a_stranger_in_the_bucket_is_seen_and_a_lower_count_changes_nothing(house: Any) -> None:
-    bucket = SharedBucket(house.database, 10, SLOW)
-    await bucket.take(2)
-    await bucket.correct(8)
-    await bucket.correct(3)
-    assert (await bucket.take(10)).calls == 2
+async def test_a_row_that_another_replica_has_changed_is_not_overwritten(house: Any) -> None:
+    bucket = SharedBucket(house.database)
+    row, _ = await bucket.read()
+    assert await bucket.replace(replace(row, granted=1))
+    assert not await bucket.replace(replace(row, granted=2))
+    assert (await bucket.read())[0].granted == 1
 
 
-async def test_after_a_429_nobody_calls(house: Any) -> None:
-    bucket = SharedBucket(house.database, 10, 1000.0)
-    await bucket.block(30.0)
-    grant = await bucket.take(1)
-    assert grant.calls == 0
-    assert grant.wait is not None
-    assert 29 < grant.wait <= 30
+async def test_the_time_is_the_databases(house: Any) -> None:
+    _, now = await SharedBucket(house.database).read()
+    there = await house.sql.fetchval("SELECT extract(epoch FROM clock_timestamp())::float8")
+    assert 0 <= there - now < 10
 
 
-async def test_room_that_was_not_used_is_given_back(house: Any) -> None:
-    bucket = SharedBucket(house.database, 10, SLOW)
-    await bucket.take(10)
-    await bucket.give_back(3)
-    assert (await bucket.take(10)).calls == 3
+async def test_a_lost_row_is_said_with_what_to_do(house: Any) -> None:
+    await house.sql.execute("DELETE FROM omisync.bucket")
+    with pytest.raises(StoreError, match="INSERT INTO bucket DEFAULT VALUES"):
+        await SharedBucket(house.database).read()
+
+
+async def test_changes_of_many_replicas_at_once_are_all_kept(house: Any) -> None:
+    shared = SharedBudget(SharedBucket(house.database))
+
+    def count(pool: Pool, now: float) -> tuple[Pool, int]:
+        name = f"replica {pool.granted}"
+        return replace(pool, granted=pool.granted + 1, holders={**pool.holders, name: Holder(1, 0, now)}), pool.granted
+
+    found = await asyncio.gather(*(shared.settle(count) for _ in range(6)))
+    assert sorted(found) == [0, 1, 2, 3, 4, 5]
+    row, _ = await SharedBucket(house.database).read()
+    assert (row.granted, row.revision, len(row.holders)) == (6, 6, 6)
+
+
+async def test_a_database_that_is_away_is_told_as_such() -> None:
+    database = Database("postgresql://nobody@127.0.0.1:1/nowhere")
+    with pytest.raises(PoolAway, match="cannot be used now"):
+        await SharedBudget(SharedBucket(database)).settle(lambda pool, _: (pool, None))
+
+
+async def test_one_who_is_never_quick_enough_gives_up(house: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bridge, "MOST_TRIES", 3)
+    bucket = SharedBucket(house.database)
+    tries = 0
+
+    async def slower(*_: object) -> bool:
+        nonlocal tries
+        tries += 1
+        return False
+
+    monkeypatch.setattr(SharedBucket, "replace", slower)
+    with pytest.raises(PoolAway, match="by others all the time"):
+        await SharedBudget(bucket).settle(lambda pool, _: (pool, None))
+    assert tries == 3
