@@ -61,7 +61,7 @@ def world(world: Any, monkeypatch: Any) -> Any:
 
 
 def body(number: int = 1, **data: Any) -> dict[str, Any]:
-    told = {
+    told: dict[str, Any] = {
         "order_number": f"A-{number}",
         "omisell_order_number": f"OMI-{number}",
         "status_id": 500,
@@ -74,7 +74,7 @@ def told(number: int = 1, **more: Any) -> dict[str, Any]:
     return {"order_number": f"A-{number}", "status_id": 500, "updated_time": 1000, **more}
 
 
-ODD = {
+ODD: dict[str, dict[str, Any]] = {
     "a status beyond everything": {"status_id": 10**30},
     "a status beyond an integer": {"status_id": 10**12},
     "a pickup beyond everything": {
