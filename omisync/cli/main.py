@@ -24,7 +24,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code = app(given, prog_name="omisync", standalone_mode=False)
         sys.stdout.flush()
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit) as error:
+        # The library that reads the command line makes a SystemExit of a broken pipe, and of nothing else.
+        if not isinstance(error, BrokenPipeError) and not isinstance(error.__context__, BrokenPipeError):
+            raise
         # The reader (head, less) has seen enough; Python's own flush at exit would complain again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
