@@ -205,7 +205,7 @@ class _Exchange:
         request = Request(endpoint, "POST", url, CallClass.TOKEN, body=json.dumps(body))
         data = await self._transport.call(request, {"Content-Type": "application/json"})
         token = text(data.get("token")) if isinstance(data, dict) else None
-        if token is None or not isinstance(data, dict):
+        if token is None or not isinstance(data, dict) or not (token.isascii() and token.isprintable()):
             raise Unavailable("the answer holds no token", maybe_applied=False, endpoint=endpoint)
         return StoredToken(
             token=token,

@@ -1,6 +1,7 @@
 """One HTTP exchange with Omisell: sent, bounded, read, and sorted into an answer or an error."""
 
 import asyncio
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,7 +22,10 @@ MAX_ANSWER: Final = 8 * 1024 * 1024
 """Bytes of an answer that are read; a page of a hundred orders has about 50 KiB."""
 SUCCESS_CODES: Final = frozenset({0, 200, 201})
 """Values of `error_code` that mean success even beside `error: true` [code: frappe]."""
+MAX_WAIT: Final = 3600
+"""Seconds that are waited at most because Omisell said so; more is a slip."""
 _LIMIT_HEADER: Final = "X-Omisell-Api-Call-Limit"
+_LIMIT: Final = re.compile(r"\s*(\d{1,9})\s*/\s*(\d{1,9})\s*", re.ASCII)
 
 
 class Observer(Protocol):
@@ -121,13 +125,12 @@ class Transport:
                 self._observer.request(request.endpoint, outcome, time.monotonic() - began)
 
     def _note(self, answer: aiohttp.ClientResponse, observe: Callable[[int, int], None]) -> None:
-        used, _, size = answer.headers.get(_LIMIT_HEADER, "").partition("/")
-        if used.strip().isdecimal() and size.strip().isdecimal():
-            observe(int(used), int(size))
+        if limit := _LIMIT.fullmatch(answer.headers.get(_LIMIT_HEADER, "")):
+            observe(int(limit[1]), int(limit[2]))
         try:
             self._server_time = parsedate_to_datetime(answer.headers.get("Date", "")).timestamp()
             self._seen_at = time.monotonic()
-        except ValueError:
+        except (ValueError, OverflowError):
             pass  # no clock in this answer
 
     def _judge(self, request: Request, status: int, headers: Mapping[str, str], raw: bytes) -> object:
@@ -136,7 +139,8 @@ class Transport:
         except ValueError as error:
             if status == 429:
                 raise self._throttled(request, _seconds(headers.get("Retry-After"))) from error
-            if 400 <= status < 500:
+            # any other page is a gateway's, not Omisell's word [omisell-api 8]: no reason to give an order up
+            if status in {401, 403} or (status == 404 and not request.write):
                 raise _refused(request, status, {}) from error
             raise _unavailable(request, f"HTTP {status}, {error}") from error
         if not isinstance(envelope, dict):
@@ -172,7 +176,7 @@ def _seconds(value: object) -> float | None:
         value = float(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return min(max(float(value), 0.0), 3600.0)
+    return float(min(max(value, 0), MAX_WAIT))
 
 
 def _unavailable(request: Request, why: str, *, sent: bool = True) -> Unavailable:
