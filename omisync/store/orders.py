@@ -217,24 +217,11 @@ class Orders:
         Returns:
             What differed.
         """
-        async with self._database.transaction() as connection:
-            await self._hooks.in_turn(connection, [order.order_number for order in listed])
-            rows = await connection.rows(
-                "orders.take_listed",
-                omisell_order_numbers=[order.omisell_order_number for order in listed],
-                order_numbers=[order.order_number for order in listed],
-                status_ids=[order.status_id for order in listed],
-                status_names=[order.status_name for order in listed],
-                finals=[order.is_final for order in listed],
-                updated_times=[order.updated_time for order in listed],
-                firsts=[order.first for order in listed],
-                read_at=read_at,
-                source=source,
-                adopting=adopting,
-                owed_delay=self._owed_delay,
-            )
-            await self._hooks.call(connection, [row["event_id"] for row in rows if row["event_id"] is not None])
-        return [_difference(row) for row in rows]
+        differences: list[Difference] = []
+        for start in range(0, len(listed), self._hooks.group):
+            part = listed[start : start + self._hooks.group]
+            differences += await self._take_listed(part, read_at, source, adopting=adopting)
+        return differences
 
     async def unconfirmed(self, most: int) -> list[Unconfirmed]:
         """Up to `most` changes of orders we know that pushes told and nothing has shown yet, the oldest first."""
@@ -254,6 +241,28 @@ class Orders:
         """A page of (the shop's number, Omisell's number) of the orders that may still move, after `after`."""
         rows = await self._database.rows("orders.open_after", after=after, most=most)
         return [(row["order_number"], row["omisell_order_number"]) for row in rows]
+
+    async def _take_listed(
+        self, listed: Sequence[Listed], read_at: dt.datetime, source: Source, *, adopting: bool
+    ) -> list[Difference]:
+        async with self._database.transaction() as connection:
+            await self._hooks.in_turn(connection, [order.order_number for order in listed])
+            rows = await connection.rows(
+                "orders.take_listed",
+                omisell_order_numbers=[order.omisell_order_number for order in listed],
+                order_numbers=[order.order_number for order in listed],
+                status_ids=[order.status_id for order in listed],
+                status_names=[order.status_name for order in listed],
+                finals=[order.is_final for order in listed],
+                updated_times=[order.updated_time for order in listed],
+                firsts=[order.first for order in listed],
+                read_at=read_at,
+                source=source,
+                adopting=adopting,
+                owed_delay=self._owed_delay,
+            )
+            await self._hooks.call(connection, [row["event_id"] for row in rows if row["event_id"] is not None])
+        return [_difference(row) for row in rows]
 
     async def _apply(self, batch: Sequence[Snapshot]) -> list[Applied]:
         # two snapshots of one order in one statement would each see the table without the other

@@ -227,6 +227,7 @@ WITH r AS (
         -- only news moves it: a fetch under way for what was known already is as good
         generation = f.generation + CASE WHEN excluded.wanted_at > coalesce(f.wanted_at, '-infinity') THEN 1 ELSE 0 END,
         attempts = CASE WHEN excluded.wanted_at > f.wanted_at THEN 0 ELSE f.attempts END,
+        requested_at = CASE WHEN excluded.priority < 2 AND f.priority = 2 THEN now() ELSE f.requested_at END,
         available_at = CASE WHEN excluded.priority < 2 AND f.priority = 2 THEN least(f.available_at, now())
                             WHEN excluded.priority = 2 AND f.priority < 2 AND f.wanted_at <= excluded.wanted_at
                                 AND f.source <> 'operator' THEN greatest(f.available_at, excluded.available_at)

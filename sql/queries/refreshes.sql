@@ -13,6 +13,7 @@ ON CONFLICT (omisell_order_number) DO UPDATE SET
     priority = least(f.priority, excluded.priority),
     wanted_at = greatest(f.wanted_at, excluded.wanted_at),
     generation = f.generation + 1,
+    requested_at = CASE WHEN excluded.priority < 2 AND f.priority = 2 THEN now() ELSE f.requested_at END,
     available_at = least(f.available_at, now())
 RETURNING omisell_order_number;
 

@@ -67,6 +67,7 @@ class Run:
         await work()
         self.pushes += self.world.pushes()
         after = await self._times()
+        await self._check_rows()
         for number, (status_at, detail_at) in before.items():
             assert after[number][0] >= status_at, (number, self.trace)
             assert after[number][1] >= detail_at, (number, self.trace)
@@ -77,6 +78,22 @@ class Run:
             " coalesce(detail_updated_at, '0001-01-02') AS detail_at FROM omisync.orders"
         )
         return {row["order_number"]: (row["at"], row["detail_at"]) for row in rows}
+
+    async def _check_rows(self) -> None:
+        """Status and detail are each what Omisell had at the time that is told of them."""
+        rows = await self.world.sql.fetch(
+            "SELECT order_number, status_id, extract(epoch FROM omisell_updated_at)::bigint AS at, synced_at,"
+            " (detail ->> 'status_id')::bigint AS detail_status, (detail ->> 'updated_time')::bigint AS detail_time,"
+            " extract(epoch FROM detail_updated_at)::bigint AS detail_at FROM omisync.orders"
+        )
+        for row in rows:
+            order = self.world.simulator.orders.find(row["order_number"])
+            was = {state.updated_time: state.status_id for state in order.history}
+            if row["at"] is not None:
+                assert row["status_id"] == was[row["at"]], (dict(row), self.trace)
+            if row["detail_at"] is not None:
+                assert row["detail_status"] == was[row["detail_at"]], (dict(row), self.trace)
+                assert row["detail_time"] == row["detail_at"], (dict(row), self.trace)
 
     async def move(self) -> None:
         number = self.chance.choice(NUMBERS)

@@ -38,7 +38,7 @@ class Omisell:
         answer = answers.pop(0) if len(answers) > 1 else answers[0]
         if isinstance(answer, Exception):
             raise answer
-        data = loads(answer) if isinstance(answer, str) else answer
+        data: Any = loads(answer) if isinstance(answer, str) else answer
         return OrderDetail.from_data({"omisell_order_number": number, **data})
 
     async def order_page(self, **_: Any) -> Any:
