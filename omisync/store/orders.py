@@ -204,7 +204,13 @@ class Orders:
         return [_difference(row) for row in rows]
 
     async def take_listed(
-        self, listed: Sequence[Listed], read_at: dt.datetime, *, source: Source, adopting: bool
+        self,
+        listed: Sequence[Listed],
+        read_at: dt.datetime,
+        *,
+        source: Source,
+        adopting: bool,
+        owed_delay: float | None = None,
     ) -> list[Difference]:
         """Brings the status of orders up to date from Omisell's list, with event and hook, and asks for their details.
 
@@ -213,6 +219,7 @@ class Orders:
             read_at: the database's clock before the list was read.
             source: of the events and fetches that nobody had asked for.
             adopting: whether orders that we do not know are asked for, too.
+            owed_delay: seconds that owed details wait for a push to share their fetch with, if not as usual.
 
         Returns:
             What differed.
@@ -220,7 +227,8 @@ class Orders:
         differences: list[Difference] = []
         for start in range(0, len(listed), self._hooks.group):
             part = listed[start : start + self._hooks.group]
-            differences += await self._take_listed(part, read_at, source, adopting=adopting)
+            delay = self._owed_delay if owed_delay is None else owed_delay
+            differences += await self._take_listed(part, read_at, source, adopting=adopting, owed_delay=delay)
         return differences
 
     async def unconfirmed(self, most: int) -> list[Unconfirmed]:
@@ -243,7 +251,7 @@ class Orders:
         return [(row["order_number"], row["omisell_order_number"]) for row in rows]
 
     async def _take_listed(
-        self, listed: Sequence[Listed], read_at: dt.datetime, source: Source, *, adopting: bool
+        self, listed: Sequence[Listed], read_at: dt.datetime, source: Source, *, adopting: bool, owed_delay: float
     ) -> list[Difference]:
         async with self._database.transaction() as connection:
             await self._hooks.in_turn(connection, [order.order_number for order in listed])
@@ -259,7 +267,7 @@ class Orders:
                 read_at=read_at,
                 source=source,
                 adopting=adopting,
-                owed_delay=self._owed_delay,
+                owed_delay=owed_delay,
             )
             await self._hooks.call(connection, [row["event_id"] for row in rows if row["event_id"] is not None])
         return [_difference(row) for row in rows]

@@ -21,6 +21,7 @@ COMPARE_AT_ONCE = 500  # orders compared in one statement
 FULL_PAGE = 1000
 FULL_WINDOW = 86_400  # seconds of Omisell's time that the daily sweep looks at together
 LEAST_LISTED = 2  # open orders in such a window below which a fetch is no dearer than a page, and brings more
+OWED_DELAY = 0.0  # seconds that details owed after a sweep wait: whatever budget is spare may bring them
 PUSH_GRACE = 60.0  # seconds after a change until its push is held to be lost
 
 
@@ -170,7 +171,9 @@ class Sweeper:
     async def _take(self, listed: dict[str, ListedOrder], tally: Tally, read_at: dt.datetime) -> None:
         tally.seen += len(listed)
         for part in _parts(listed):
-            tally.differences += await self._orders.take_listed(part, read_at, source="sweep", adopting=True)
+            tally.differences += await self._orders.take_listed(
+                part, read_at, source="sweep", adopting=True, owed_delay=OWED_DELAY
+            )
 
     async def _ask_unseen(self, shown: set[str]) -> None:
         after = ""
