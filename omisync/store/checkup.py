@@ -1,8 +1,12 @@
 """What `omisync check` asks of a database: who and what it is, its clock, its rights, what is installed in it."""
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from omisync.store.database import Database
+
+PAGE = 500
+"""Rows of the outbox that are read at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,3 +56,11 @@ class Inspection:
         """Whether this user may call the hook; None if there is no such function taking `jsonb`."""
         allowed: bool | None = await self._database.value("checkup.hook", signature=f"{function}(jsonb)")
         return allowed
+
+    async def pending_adds(self) -> AsyncIterator[tuple[int, str]]:
+        """Id and payload, as JSON, of every add that waits to be sent."""
+        after = 0
+        while rows := await self._database.rows("checkup.pending_adds", after=after, most=PAGE):
+            for row in rows:
+                yield row["id"], row["payload"]
+            after = rows[-1]["id"]

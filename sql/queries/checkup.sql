@@ -21,3 +21,8 @@ SELECT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = 'omisync.outbox'::regclass
 -- name: hook(signature)
 -- NULL: there is no such function; else whether this user may call it.
 SELECT has_function_privilege(to_regprocedure(:signature::text), 'EXECUTE');
+
+-- name: pending_adds(after, most)
+-- What waits to be sent, for `omisync validate --pending`.
+SELECT id, payload::text AS payload FROM omisync.outbox
+WHERE kind = 'order.add' AND state = 'pending' AND id > :after ORDER BY id LIMIT :most;
