@@ -61,7 +61,10 @@ WHERE o.id = ANY(:ids::bigint[]) OR (:all_failed::boolean AND o.state = 'failed'
 ORDER BY o.id FOR UPDATE OF o;
 
 -- name: retry(ids)
-UPDATE omisync.outbox SET state = 'pending', attempts = 0, available_at = now(), finished_at = NULL
+-- An add is looked for before it is sent: what was believed absent may have come to light since it failed.
+UPDATE omisync.outbox SET state = 'pending', attempts = 0, available_at = now(), finished_at = NULL,
+    maybe_sent_at = CASE WHEN kind = 'order.add' THEN created_at ELSE maybe_sent_at END,
+    settle_at = CASE WHEN kind = 'order.add' THEN finished_at ELSE settle_at END
 WHERE id = ANY(:ids::bigint[]) AND state = 'failed' RETURNING id;
 
 -- name: discard(ids)

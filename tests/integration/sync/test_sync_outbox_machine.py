@@ -259,21 +259,23 @@ class OutboxMachine(RuleBasedStateMachine):
         worker = data.draw(st.sampled_from([each for each in self.workers if each.ending is None]))
         self._decide(worker, fault)
 
-    def _decide(self, worker: Worker, fault: str) -> None:
+    def _decide(self, worker: Worker, fault: str) -> Ending:
         self.omisell.fault = fault
         good = worker.good_until >= self.omisell.now
         held = Held(worker.claim.lease_token, float("inf") if good else float("-inf"))
-        worker.ending = self.run(self.sender._decide(worker.claim, held, structlog.get_logger("machine")))
+        ending: Ending = self.run(self.sender._decide(worker.claim, held, structlog.get_logger("machine")))
+        worker.ending = ending
         self.omisell.fault = "none"
+        return ending
 
     @rule(kind=st.sampled_from(["order.add", "order.add", "order.cancel"]), fault=FAULTS, end=st.sampled_from(ENDS))
     def attempt(self, kind: Any, fault: str, end: str) -> None:
         """A claim and its call in one go, so that long stories come about: the ending is written, kept, or lost."""
         for claim in self.run(self.outbox.claim(kind, 2)):
             worker = Worker(claim, self.omisell.now + LEASE_SECONDS - LEASE_MARGIN)
-            self._decide(worker, fault)
+            ending = self._decide(worker, fault)
             if end == "finish":
-                self.run(self.outbox.finish(worker.ending))
+                self.run(self.outbox.finish(ending))
             elif end == "keep":
                 self.workers.append(worker)
 
@@ -283,6 +285,7 @@ class OutboxMachine(RuleBasedStateMachine):
         """In time or late: then the fence must hold."""
         worker = data.draw(st.sampled_from([each for each in self.workers if each.ending is not None]))
         self.workers.remove(worker)
+        assert worker.ending is not None
         self.run(self.outbox.finish(worker.ending))
 
     @precondition(lambda self: self.workers)
@@ -339,9 +342,7 @@ class OutboxMachine(RuleBasedStateMachine):
             for kind in ("order.cancel", "order.add"):
                 self.claim(kind, 10)
             for worker in self.workers:
-                if worker.ending is None:
-                    self._decide(worker, "none")
-                self.run(self.outbox.finish(worker.ending))
+                self.run(self.outbox.finish(self._decide(worker, "none")))
             self.workers = []
             if not self.run(self.sql.fetchval("SELECT count(*) FROM omisync.outbox WHERE finished_at IS NULL")):
                 break
