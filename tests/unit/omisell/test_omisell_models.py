@@ -48,25 +48,24 @@ def test_whole_numbers_however_written(value: object, found: int | None) -> None
     assert integer(value) == found
 
 
-def test_times_texts_and_order_numbers() -> None:
-    assert [moment(value) for value in (0, "0", -1, 1790000000, "1790000000")] == [
-        None,
-        None,
-        None,
-        1790000000,
-        1790000000,
-    ]
-    assert [text(value) for value in (" a ", 7, 7.5, "", " ", None, True, [])] == [
-        "a",
-        "7",
-        "7.5",
-        None,
-        None,
-        None,
-        None,
-        None,
-    ]
-    assert [number(value) for value in ("x" * 255, "x" * 256, None, 12)] == ["x" * 255, None, None, "12"]
+@pytest.mark.parametrize(
+    ("value", "found"), [(0, None), ("0", None), (-1, None), (1790000000, 1790000000), ("1790000000", 1790000000)]
+)
+def test_a_time_of_nothing_is_none(value: object, found: int | None) -> None:
+    assert moment(value) == found
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [(" a ", "a"), (7, "7"), (7.5, "7.5"), ("", None), (" ", None), (None, None), (True, None), ([], None)],
+)
+def test_texts(value: object, found: str | None) -> None:
+    assert text(value) == found
+
+
+@pytest.mark.parametrize(("value", "found"), [("x" * 255, "x" * 255), ("x" * 256, None), (None, None), (12, "12")])
+def test_order_numbers(value: object, found: str | None) -> None:
+    assert number(value) == found
 
 
 @pytest.mark.parametrize("kind", [AddedOrder, ListedOrder, OrderDetail])
