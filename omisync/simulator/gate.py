@@ -209,7 +209,8 @@ class Gate:
             raise _CutError
         if faults.strikes("reset_after", endpoint):
             raise _CutError
-        if fault := faults.strikes("malformed", endpoint):
+        # a refusal stays one: turned into a broken success it would be a lie that no caller could see through
+        if not answer.error and (fault := faults.strikes("malformed", endpoint)):
             return self._malformed(endpoint, answer, self._chance.choice(fault.values or ("truncated",)), bucket)
         return None
 
