@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import asyncpg
 
-from omisync.store.database import CONNECT_TIMEOUT, in_our_words
+from omisync.store.database import COMMAND_TIMEOUT, CONNECT_TIMEOUT, in_our_words
 from omisync.store.errors import SchemaError
 from omisync.store.sql import in_schema, sql_folder
 
@@ -42,7 +42,7 @@ async def plan(dsn: str, schema: str = "omisync") -> list[str]:
         SchemaError: the schema is newer than this version, or a file was edited after it was applied.
         StoreUnavailable: the database cannot be reached.
     """
-    async with _connected(dsn) as raw:
+    async with _connected(dsn, COMMAND_TIMEOUT) as raw:
         return [migration.name for migration in _missing(await _applied(raw, schema))]
 
 
@@ -60,7 +60,7 @@ async def migrate(dsn: str, schema: str = "omisync", *, notify: bool = False) ->
         StoreMisused: a right is missing.
     """
     done = []
-    async with _connected(dsn) as raw:
+    async with _connected(dsn, MIGRATION_TIMEOUT) as raw:
         async with raw.transaction():
             await _lock(raw, schema)
             await raw.execute(in_schema(_OWN_TABLE, schema))
@@ -106,11 +106,9 @@ CREATE TABLE IF NOT EXISTS omisync.migrations (
 
 
 @contextlib.asynccontextmanager
-async def _connected(dsn: str) -> AsyncIterator[asyncpg.Connection]:
+async def _connected(dsn: str, seconds: float) -> AsyncIterator[asyncpg.Connection]:
     with in_our_words():
-        raw = await asyncpg.connect(
-            dsn, timeout=CONNECT_TIMEOUT, command_timeout=MIGRATION_TIMEOUT, statement_cache_size=0
-        )
+        raw = await asyncpg.connect(dsn, timeout=CONNECT_TIMEOUT, command_timeout=seconds, statement_cache_size=0)
         try:
             yield raw
         finally:
