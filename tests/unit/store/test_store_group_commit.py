@@ -72,3 +72,37 @@ async def test_who_gave_up_waiting_disturbs_nobody() -> None:
     with pytest.raises(asyncio.CancelledError):
         await impatient
     assert await asyncio.wait_for(patient, 5) == 2
+
+
+async def test_several_writers_let_a_slow_write_hold_nobody_else() -> None:
+    gate = asyncio.Event()
+
+    async def write(items: Sequence[int]) -> list[int]:
+        if 1 in items:
+            await gate.wait()
+        return list(items)
+
+    group: GroupCommit[int, int] = GroupCommit(write, most=1, writers=2)
+    slow = asyncio.create_task(group.submit(1))
+    assert await asyncio.wait_for(asyncio.gather(*(group.submit(number) for number in (2, 3, 4))), 5) == [2, 3, 4]
+    assert not slow.done()
+    gate.set()
+    assert await asyncio.wait_for(slow, 5) == 1
+    assert await asyncio.wait_for(group.submit(5), 5) == 5
+
+
+async def test_a_writer_that_is_cancelled_leaves_nobody_waiting() -> None:
+    started = asyncio.Event()
+
+    async def write(_: Sequence[int]) -> list[int]:
+        started.set()
+        await asyncio.Event().wait()
+        return []
+
+    group: GroupCommit[int, int] = GroupCommit(write, most=1)
+    waiting = [asyncio.create_task(group.submit(number)) for number in (1, 2)]
+    await asyncio.wait_for(started.wait(), 5)
+    (writer,) = group._writers
+    writer.cancel()
+    results = await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 5)
+    assert [type(result) for result in results] == [asyncio.CancelledError, asyncio.CancelledError]

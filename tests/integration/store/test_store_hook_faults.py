@@ -1,0 +1,95 @@
+"""A hook that misbehaves for long: it holds no other order, and never stops the calls of all."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from omisync.store import Claim, Ending, Hooks, Outbox
+
+SECONDS = 30.0  # for anything that is waited on
+HOOK = """
+CREATE SCHEMA shop;
+CREATE TABLE shop.seen (id serial PRIMARY KEY, order_number text);
+CREATE FUNCTION shop.changed(event jsonb) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF event ->> 'order_number' LIKE 'SLOW%' THEN PERFORM pg_advisory_xact_lock(4711); END IF;
+    IF event ->> 'order_number' LIKE 'RAISE%' THEN RAISE EXCEPTION 'no'; END IF;
+    INSERT INTO shop.seen (order_number) VALUES (event ->> 'order_number');
+END $$;
+"""
+WAITS_FOR_THE_LOCK = "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = 4711 AND NOT granted)"
+
+
+def added(claim: Claim) -> Ending:
+    return Ending(
+        claim,
+        "done",
+        "added",
+        event="added",
+        omisell_order_number=f"OMI-{claim.order_number}",
+        status_id=200,
+        spent=1,
+    )
+
+
+async def failing_call(house: Any, number: str) -> None:
+    await house.add(number)
+    (claim,) = await house.outbox.claim("order.add", 1)
+    await Outbox(house.database, Hooks(house.database, "shop.changed")).finish(added(claim))
+
+
+async def test_a_slow_hook_of_one_order_holds_no_other(house: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("omisync.store.hooks.LOCK_TIMEOUT_MS", 60_000)
+    await house.sql.execute(HOOK)
+    outbox = Outbox(house.database, Hooks(house.database, "shop.changed", timeout=60.0))
+    for number in ("SLOW-1", "A-1", "A-2"):
+        await house.add(number)
+    slow, *others = await outbox.claim("order.add", 10)
+    await house.sql.execute("SELECT pg_advisory_lock(4711)")
+    held = asyncio.create_task(outbox.finish(added(slow)))
+    async with asyncio.timeout(SECONDS):
+        while not await house.sql.fetchval(WAITS_FOR_THE_LOCK):  # noqa: ASYNC110 - a lock has no signal
+            await asyncio.sleep(0.01)
+        assert await asyncio.gather(*(outbox.finish(added(claim)) for claim in others)) == [True, True]
+        assert not held.done()
+        await house.sql.execute("SELECT pg_advisory_unlock(4711)")
+        assert await held
+
+
+async def test_a_hook_that_has_failed_for_a_night_does_not_stop_the_others(house: Any) -> None:
+    await house.sql.execute(HOOK)
+    hooks = Hooks(house.database, "shop.changed")
+    await failing_call(house, "RAISE-1")
+    await failing_call(house, "RAISE-2")
+    await house.sql.execute("UPDATE omisync.hook_calls SET attempts = 2000, available_at = now() - interval '1 s'")
+    await house.sql.execute("UPDATE omisync.order_events SET order_number = 'MENDED' WHERE order_number = 'RAISE-2'")
+    assert await hooks.retry_due() == 1
+    assert await house.sql.fetchval("SELECT array_agg(order_number) FROM shop.seen") == ["MENDED"]
+    wait = await house.sql.fetchval("SELECT extract(epoch FROM available_at - now()) FROM omisync.hook_calls")
+    assert 50 < wait <= 60
+
+
+async def test_each_retry_is_a_transaction_of_its_own(house: Any) -> None:
+    await house.sql.execute(HOOK)
+    for number in ("RAISE-1", "RAISE-2", "RAISE-3"):
+        await failing_call(house, number)
+    await house.sql.execute("UPDATE omisync.order_events SET order_number = replace(order_number, 'RAISE', 'M')")
+    await house.sql.execute("UPDATE omisync.hook_calls SET available_at = now() - interval '1 s'")
+    await house.sql.execute("ALTER TABLE shop.seen ADD COLUMN tx xid8 DEFAULT pg_current_xact_id()")
+    assert await Hooks(house.database, "shop.changed").retry_due(most=2) == 2
+    assert await house.sql.fetchval("SELECT count(DISTINCT tx) FROM shop.seen") == 2
+    assert (await house.operator.status()).hooks_waiting == 1
+
+
+async def test_a_server_that_ignores_the_time_out_is_cut_off_and_the_state_applied_all_the_same(
+    house: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("omisync.store.hooks.ANSWER_MARGIN", -4.8)
+    monkeypatch.setattr("omisync.store.hooks.LOCK_TIMEOUT_MS", 60_000)
+    await house.sql.execute(HOOK)
+    await house.sql.execute("SELECT pg_advisory_lock(4711)")
+    await failing_call(house, "SLOW-1")
+    await house.sql.execute("SELECT pg_advisory_unlock(4711)")
+    assert (await house.order("SLOW-1"))["status_id"] == 200
+    assert await house.sql.fetchval("SELECT error FROM omisync.hook_calls") == "no answer: TimeoutError"
