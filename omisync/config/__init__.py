@@ -5,6 +5,7 @@ from omisync.config.keys import variable_name
 from omisync.config.load import find_config, load_settings
 from omisync.config.settings import (
     AdminSettings,
+    ChecksSettings,
     DaemonSettings,
     DatabaseSettings,
     HooksSettings,
@@ -20,6 +21,7 @@ from omisync.config.values import Listen, is_loopback, parse_duration, parse_siz
 
 __all__ = [
     "AdminSettings",
+    "ChecksSettings",
     "ConfigError",
     "DaemonSettings",
     "DatabaseSettings",

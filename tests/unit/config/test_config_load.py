@@ -372,6 +372,22 @@ def test_a_signed_url_must_be_known(load: Load, faults: Callable[..., list[str]]
     assert fault.startswith("webhook.callback_url: expected the public URL exactly as registered at Omisell")
 
 
+def test_checks_change_nothing_and_keep_nothing_back_unless_told_to(load: Load) -> None:
+    checks = load().checks
+    assert (checks.addresses, checks.phones, checks.skus) == ("report", "report", "report")
+    assert (checks.create_products, checks.product_function) == (False, None)
+    assert (checks.refresh, checks.refresh_locations) == (3600.0, 604_800.0)
+
+
+def test_products_are_created_from_a_function_that_is_named(load: Load, faults: Callable[..., list[str]]) -> None:
+    assert faults("[checks]\ncreate_products = true\n") == [
+        "checks.product_function is missing: checks.create_products = true takes the product from a SQL function of "
+        'yours, such as "shop.omisell_product"'
+    ]
+    named = load('[checks]\ncreate_products = true\nproduct_function = "shop.omisell_product"\n')
+    assert named.checks.product_function == "shop.omisell_product"
+
+
 def test_a_wrong_authorization_is_the_only_fault_it_causes(faults: Callable[..., list[str]]) -> None:
     assert faults('authorization = "basic"', base=REQUIRED.replace('"webhook-secret-of-the-test"', '""')) == [
         'webhook.authorization: expected one of "auto", "token", "hmac-url-body", "hmac-body" or "none"; found "basic"'
