@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp
 import asyncpg
 import pytest
+from structlog.testing import capture_logs
 
 from omisync.config import OmisellSettings
 from omisync.omisell import Budget, OmisellClient, StoredToken, connect
@@ -238,6 +239,20 @@ async def test_a_refusal_is_a_dead_letter_in_omisells_words(shop: Shop) -> None:
     assert "NO-SUCH-SKU" in str(error)
     events = await shop.sql.fetch("SELECT kind FROM omisync.order_events WHERE order_number = 'A-1'")
     assert [event["kind"] for event in events] == ["failed"]
+
+
+async def test_omisells_words_stay_in_the_row_and_out_of_the_log(shop: Shop) -> None:
+    shop.start()
+    with capture_logs() as logs:
+        row = await shop.add("A-1", sku="Nguyễn Văn An")
+        _, _, _, error = await shop.ended(row)
+        async with asyncio.timeout(SECONDS):
+            while not any(line["event"] == "order.add failed" for line in logs):  # noqa: ASYNC110 - the log has no signal
+                await asyncio.sleep(0.02)
+    assert "Nguyễn Văn An" in str(error)
+    (told,) = [line for line in logs if line["event"] == "order.add failed"]
+    assert (told["order_number"], told["outbox_id"], told["see"]) == ("A-1", row, f"omisync outbox show {row}")
+    assert "Nguyễn" not in str(logs)
 
 
 async def test_throttling_and_revoked_tokens_spend_no_attempt(shop: Shop) -> None:
