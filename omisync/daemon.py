@@ -192,6 +192,7 @@ class Daemon:
                 self.metrics,
                 shop_id=omisell_settings.shop_id,
                 overlap=settings.reconcile.overlap,
+                record=ListLag(self._database),
             )
             schedule = Schedule(
                 Timetable(settings.reconcile.interval, settings.reconcile.full_at, settings.outbox.retention),

@@ -4,10 +4,8 @@ import asyncio
 import time
 from dataclasses import dataclass
 
-import structlog
-
 from omisync.omisell import CallClass, ListedOrder, NotFound
-from omisync.store import StoreError
+from omisync.sync.lag import LagNotes
 from omisync.sync.listing import Incomplete, read_window
 from omisync.sync.ports import LagRecord, OmisellApi
 
@@ -39,8 +37,9 @@ class Lookup:
         self._omisell = omisell
         self._shop_id = shop_id
         self._is_filtered = filtered
-        self._recent = _Reader(omisell, shop_id, record)
-        self._older = _Reader(omisell, shop_id, record)
+        notes = LagNotes(record)
+        self._recent = _Reader(omisell, shop_id, notes)
+        self._older = _Reader(omisell, shop_id, notes)
 
     @property
     def lag(self) -> float:
@@ -95,13 +94,12 @@ class Lookup:
 class _Reader:
     """Reads the list for all who asked meanwhile."""
 
-    def __init__(self, omisell: OmisellApi, shop_id: int, record: LagRecord | None) -> None:
+    def __init__(self, omisell: OmisellApi, shop_id: int, notes: LagNotes) -> None:
         self._omisell = omisell
         self._shop_id = shop_id
-        self._record = record
+        self._notes = notes
         self._questions: list[_Question] = []
         self._reading: asyncio.Task[None] | None = None
-        self._log = structlog.get_logger("lookup")
         self.lag = 0.0
 
     async def find(self, order_number: str, age: float) -> list[ListedOrder]:
@@ -130,7 +128,7 @@ class _Reader:
         oldest = max(question.age for question in questions) + LOOKUP_MARGIN
         began = time.monotonic()
         listed = await self._window(oldest)
-        await self._measure(listed, began)
+        self.lag = await self._notes.note(listed.keys(), began, oldest)
         by_number: dict[str, list[ListedOrder]] = {}
         for order in listed.values():
             by_number.setdefault(order.order_number or "", []).append(order)
@@ -152,11 +150,3 @@ class _Reader:
             # before Omisell's first answer its clock is taken to be this machine's, which may be ahead
             if self._omisell.server_time() - reach > begin - CLOCK_STEP:
                 return listed
-
-    async def _measure(self, listed: dict[str, ListedOrder], began: float) -> None:
-        if self._record is None:
-            return
-        try:
-            self.lag = await self._record.observe(listed.keys(), time.monotonic() - began)
-        except StoreError as error:
-            self._log.info("the list's lag could not be noted", error=str(error))

@@ -56,8 +56,8 @@ class BudgetView(Protocol):
 class LagRecord(Protocol):
     """What is known of the list's lag, shared by all replicas."""
 
-    async def observe(self, listed: Collection[str], age: float) -> float:
-        """The lag in seconds that a reading of the list, begun `age` seconds ago, shows of what we had added."""
+    async def observe(self, listed: Collection[str], age: float, reach: float) -> float:
+        """The lag in seconds that a reading of the list, begun `age` seconds ago, shows of what we added in `reach`."""
         ...
 
 

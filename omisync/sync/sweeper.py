@@ -4,15 +4,17 @@ What the list shows goes into `orders` as it is read; a sweep costs pages, not o
 """
 
 import datetime as dt
+import time
 from collections.abc import Awaitable, Callable
 
 import structlog
 
 from omisync.omisell import CallClass, ListedOrder
 from omisync.store import Listed, Orders, SweepKind, Sweeps
+from omisync.sync.lag import LagNotes
 from omisync.sync.listed import listed_of
 from omisync.sync.listing import Incomplete, read_window
-from omisync.sync.ports import Counters, OmisellApi
+from omisync.sync.ports import Counters, LagRecord, OmisellApi
 from omisync.sync.tally import Swept, Tally, TooDear
 
 FIRST_WINDOW = 86_400  # seconds that the very first sweep reaches back; `omisync reconcile --since` reaches further
@@ -31,6 +33,7 @@ class Sweeper:
     Args:
         shop_id: the custom store.
         overlap: seconds that each incremental sweep reaches back before the last one.
+        record: where the list's lag that a sweep shows is kept; None keeps it nowhere.
     """
 
     def __init__(
@@ -42,6 +45,7 @@ class Sweeper:
         *,
         shop_id: int,
         overlap: float,
+        record: LagRecord | None = None,
     ) -> None:
         self._omisell = omisell
         self._orders = orders
@@ -49,6 +53,7 @@ class Sweeper:
         self._counters = counters
         self._shop_id = shop_id
         self._overlap = int(overlap)
+        self._lag = LagNotes(record)
         self._log = structlog.get_logger("sweeper")
 
     async def incremental(self) -> Swept:
@@ -63,7 +68,10 @@ class Sweeper:
         begin = (now - FIRST_WINDOW if cursor is None else min(cursor, now)) - self._overlap
 
         async def work(tally: Tally, read_at: dt.datetime) -> None:
-            await self._take(await self._read(begin, now + AHEAD, tally.window()), tally, read_at)
+            began = time.monotonic()
+            listed = await self._read(begin, now + AHEAD, tally.window())
+            await self._lag.note(listed.keys(), began, now - begin)
+            await self._take(listed, tally, read_at)
 
         # what was there before the first sweep was never ours to hear of
         swept = await self._entered("incremental", begin, now, work, lost_from=None if cursor is None else begin)

@@ -210,13 +210,14 @@ async def test_the_lists_lag_is_the_greatest_age_at_which_an_added_order_was_mis
             "UPDATE omisync.outbox SET finished_at = now() - make_interval(secs => $2) WHERE id = $1", claim.id, age
         )
     lag = ListLag(house.database)
-    assert await lag.observe(["OMI-A-1", "OMI-B-1"], 1.0) == 0.0  # C-1 is too old to tell of a lag
-    assert 49 <= await lag.observe(["OMI-A-1"], 1.0) < 60
-    assert 19 <= await lag.observe(["OMI-B-1"], 1.0) < 30  # what was seen an hour ago still counts
-    assert await lag.observe([], 60.0) == 0.0  # all were added after that reading began
+    assert await lag.observe(["OMI-A-1", "OMI-B-1"], 1.0, 500.0) == 0.0  # C-1 is too old to tell of a lag
+    assert 49 <= await lag.observe(["OMI-A-1"], 1.0, 500.0) < 60
+    assert 19 <= await lag.observe(["OMI-B-1"], 1.0, 500.0) < 30  # what was seen an hour ago still counts
+    assert await lag.observe(["OMI-A-1"], 1.0, 30.0) == 0.0  # its window need not have held what is older
+    assert await lag.observe([], 60.0, 500.0) == 0.0  # all were added after that reading began
     await house.add("D-1")
     (claim,) = await house.outbox.claim("order.add", 10)
     assert 49 <= claim.list_lag < 60
     await house.sql.execute("UPDATE omisync.list_lag SET hour = hour - interval '25 hours'")
-    await lag.observe([], 1.0)
+    await lag.observe([], 1.0, 500.0)
     assert await house.sql.fetchval("SELECT count(*) FROM omisync.list_lag") == 1

@@ -27,6 +27,7 @@ from omisync.sync.backoff import Backoff
 from omisync.sync.breaker import Breaker
 from omisync.sync.cancel import Canceller
 from omisync.sync.flight import Flight, Held, LeaseLost
+from omisync.sync.lag import SLOW_ANSWER, LagNotes
 from omisync.sync.listing import Incomplete, read_window
 from omisync.sync.lookup import Lookup
 from omisync.sync.rules import SendingRules
@@ -384,8 +385,9 @@ class Record:
         self.answer = answer
         self.seen: list[list[str]] = []
 
-    async def observe(self, listed: Any, age: float) -> float:
+    async def observe(self, listed: Any, age: float, reach: float) -> float:
         assert age >= 0
+        assert reach == 520.0  # the window's ten minutes and the age asked for, less a slow answer
         self.seen.append(sorted(listed))
         if isinstance(self.answer, BaseException):
             raise self.answer
@@ -404,7 +406,13 @@ async def test_a_reading_that_shows_a_lag_itself_is_not_believed(omisell: FakeOm
 async def test_a_lag_that_cannot_be_noted_spoils_no_look(omisell: FakeOmisell) -> None:
     lookup = Lookup(omisell, SHOP, record=Record(StoreUnavailable("away")))
     omisell.pages = [listed(order("OMI-1"))]
-    assert [each.omisell_order_number for each in await lookup.find("A-1", 1.0)] == ["OMI-1"]
+    assert [each.omisell_order_number for each in await lookup.find("A-1", 10.0)] == ["OMI-1"]
+
+
+async def test_a_short_window_tells_nothing_of_the_lag() -> None:
+    record = Record(25.0)
+    assert await LagNotes(record).note(["OMI-1"], 0.0, SLOW_ANSWER) == 0.0
+    assert record.seen == []
 
 
 async def test_a_clock_ahead_of_omisells_makes_no_look_miss_an_order(omisell: FakeOmisell) -> None:
