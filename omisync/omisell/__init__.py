@@ -15,7 +15,19 @@ from omisync.omisell.errors import (
     Unavailable,
 )
 from omisync.omisell.forecast import Capacity, Clearing, Forecast, capacity, capacity_table, forecast
-from omisync.omisell.models import AddedOrder, ListedOrder, OrderDetail, OrderPage, Parcel, Pickup, Shop
+from omisync.omisell.models import (
+    AddedOrder,
+    CatalogueEntry,
+    ListedOrder,
+    OrderDetail,
+    OrderPage,
+    Page,
+    Parcel,
+    Pickup,
+    Place,
+    Product,
+    Shop,
+)
 from omisync.omisell.pool import Holder, Pool, PoolAway, SharedPool
 from omisync.omisell.push import ORDER_EVENTS, BadPush, Push, parse_push
 from omisync.omisell.shares import CallClass, Shares
@@ -31,6 +43,7 @@ __all__ = [
     "Budget",
     "CallClass",
     "Capacity",
+    "CatalogueEntry",
     "Clearing",
     "Forecast",
     "Holder",
@@ -40,10 +53,13 @@ __all__ = [
     "OmisellError",
     "OrderDetail",
     "OrderPage",
+    "Page",
     "Parcel",
     "Pickup",
+    "Place",
     "Pool",
     "PoolAway",
+    "Product",
     "Push",
     "Refused",
     "SharedPool",

@@ -12,7 +12,21 @@ from pydantic import BaseModel, ValidationError
 from omisync.config import OmisellSettings
 from omisync.omisell.budget import Budget
 from omisync.omisell.errors import AuthenticationFailed, NotFound, Refused, Unavailable
-from omisync.omisell.models import AddedOrder, ListedOrder, OrderDetail, OrderPage, Pickup, Shop, integer, moment, text
+from omisync.omisell.models import (
+    AddedOrder,
+    CatalogueEntry,
+    ListedOrder,
+    OrderDetail,
+    OrderPage,
+    Page,
+    Pickup,
+    Place,
+    Product,
+    Shop,
+    integer,
+    moment,
+    text,
+)
 from omisync.omisell.shares import CallClass
 from omisync.omisell.tokens import StoredToken, Tokens, TokenStore
 from omisync.omisell.transport import Observer, Request, Transport
@@ -129,10 +143,54 @@ class OmisellClient:
         """The account's pickup addresses [code: node]."""
         return await self._all("pickup.list", self._paths.pickup_list, Pickup)
 
+    async def catalogue_page(self, page: int = 1) -> Page[CatalogueEntry]:
+        """A page of what the account's shops offer [api-5741887, code: frappe]."""
+        return await self._some("catalogue.list", self._paths.catalogue_list, CatalogueEntry, page)
+
+    async def product_page(self, page: int = 1) -> Page[Product]:
+        """A page of the account's products [api-6492412]; the fields are PROPOSED."""
+        return await self._some("product.list", self._paths.product_list, Product, page)
+
+    async def province_page(self, page: int = 1) -> Page[Place]:
+        """A page of Omisell's provinces; path and fields are PROPOSED [omisell-api 5]."""
+        return await self._some("location.provinces", self._paths.provinces, Place, page)
+
+    async def district_page(self, page: int = 1, *, province_id: int | None = None) -> Page[Place]:
+        """A page of districts, of one province if it is named; path and fields are PROPOSED [omisell-api 5]."""
+        query = {"province_id": province_id}
+        return await self._some("location.districts", self._paths.districts, Place, page, query)
+
+    async def subdistrict_page(
+        self, page: int = 1, *, district_id: int | None = None, province_id: int | None = None
+    ) -> Page[Place]:
+        """A page of subdistricts, of one district or province if it is named; PROPOSED [omisell-api 5]."""
+        query = {"district_id": district_id, "province_id": province_id}
+        return await self._some("location.subdistricts", self._paths.subdistricts, Place, page, query)
+
+    async def add_product(self, body: str) -> None:
+        """Make a product known [api-10762725]; path and body are PROPOSED, the body's JSON goes out untouched."""
+        request = self._request("product.add", "POST", self._paths.product_add, CallClass.ADD, write=True, body=body)
+        await self._call(request)
+
     async def ping(self) -> None:
         """One cheap read, in the class of cancels so that it is quick: does Omisell answer at all?"""
         query = {"page": 1, "page_size": 1}
         await self._call(self._request("shop.list", "GET", self._paths.shop_list, CallClass.CANCEL, query=query))
+
+    async def _some(
+        self, endpoint: str, path: str, kind: type[M], page: int, query: Mapping[str, object] | None = None
+    ) -> Page[M]:
+        """A page of a list; one beyond the end is empty, however Omisell says so."""
+        wanted = {"page": page, "page_size": self._settings.page_size, **(query or {})}
+        request = self._request(endpoint, "GET", path, CallClass.SWEEP, query=wanted)
+        try:
+            rows, count, has_next = _page(await self._call(request), request)
+        except NotFound:
+            if page > 1:
+                return Page()
+            raise
+        found = _models(kind, rows)
+        return Page(tuple(found), count, has_next=has_next, unread=len(rows) - len(found))
 
     async def _all(self, endpoint: str, path: str, kind: type[M]) -> list[M]:
         found: list[M] = []

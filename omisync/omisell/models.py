@@ -6,7 +6,8 @@ made up: an answer that lacks it where it must be is a `ValidationError`.
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Final, TypeAlias
+from dataclasses import dataclass
+from typing import Annotated, Final, Generic, TypeAlias, TypeVar
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
@@ -193,3 +194,65 @@ class Pickup(_Answer):
 
     id: Annotated[int, BeforeValidator(integer)] = Field(validation_alias=AliasChoices("id", "pickup_id"))
     name: Label = Field(default="", validation_alias=AliasChoices("pickup_name", "name"))
+
+
+class CatalogueVariant(_Answer):
+    """One variant of a listing; its SKU may be empty [api-5741887, code: frappe]."""
+
+    sku: OptionalText = None
+    name: Label = ""
+
+
+class CatalogueEntry(_Answer):
+    """One listing of a shop's catalogue [api-5741887, code: frappe]."""
+
+    sku: OptionalText = None
+    name: Label = ""
+    shop_id: OptionalInt = None
+    variants: tuple[CatalogueVariant, ...] = ()
+
+    @field_validator("variants", mode="before")
+    @classmethod
+    def _variants(cls, value: object) -> list[object]:
+        rows = value if isinstance(value, list | tuple) else []
+        return [row for row in rows if isinstance(row, dict | CatalogueVariant)]
+
+
+class Product(_Answer):
+    """One product of the account, of no shop [api-6492412]; the fields are PROPOSED."""
+
+    sku: OptionalText = Field(default=None, validation_alias=AliasChoices("sku", "product_sku"))
+    name: Label = Field(default="", validation_alias=AliasChoices("name", "product_name"))
+
+
+class Place(_Answer):
+    """One row of the location lists; the fields are PROPOSED [omisell-api 5].
+
+    Attributes:
+        parent_id: the id of what it is in, where the row does not say of which level that is.
+    """
+
+    id: Annotated[int, BeforeValidator(integer)]
+    name: Annotated[str, BeforeValidator(text)]
+    parent_id: OptionalInt = None
+    province_id: OptionalInt = None
+    district_id: OptionalInt = None
+
+
+RowT = TypeVar("RowT")
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[RowT]):
+    """One page of a list.
+
+    Attributes:
+        count: all rows of the list, as Omisell counts them.
+        has_next: whether there is a page to ask for after this one.
+        unread: rows that lack what makes them one.
+    """
+
+    rows: tuple[RowT, ...] = ()
+    count: int = 0
+    has_next: bool = False
+    unread: int = 0
