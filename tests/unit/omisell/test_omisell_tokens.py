@@ -173,3 +173,13 @@ async def test_a_short_lived_one_is_refreshed_at_half_its_life() -> None:
 
 def test_a_token_is_not_in_its_repr() -> None:
     assert "secret" not in repr(StoredToken("secret-1", 1, "secret-2", 1, 1.0))
+
+
+async def test_one_in_hand_is_not_asked_for_again() -> None:
+    store, desk = Store(token("t1")), Desk()
+    held = tokens(store, desk)
+    assert await held.current() == "t1"
+    store.kept = None
+    assert await held.current() == "t1"
+    assert not await held.refresh_if_due(3600)
+    assert desk.calls == []
