@@ -2,7 +2,6 @@
 
 from omisync.checkup.verdict import Check, State
 from omisync.config import OmisellSettings
-from omisync.omisell import Budget
 from omisync.omisell.forecast import capacity
 
 PUSHES = 4
@@ -11,20 +10,19 @@ HIGH = 0.9
 """Share of the bucket from which every call has to wait its turn."""
 
 
-def examine_budget(settings: OmisellSettings, budget: Budget, *, asked: bool) -> Check:
+def examine_budget(settings: OmisellSettings, used: float | None) -> Check:
     """Judges the budget.
 
     Args:
         settings: the configuration.
-        budget: corrected by Omisell's header if it was asked.
-        asked: whether Omisell has answered.
+        used: how full the bucket is, 0 to 1; None if Omisell was not asked.
     """
     orders = capacity(settings.leak_per_minute, PUSHES).orders
     carries = f"{settings.leak_per_minute:g} calls a minute carry {orders:,} orders a day with {PUSHES} pushes each"
-    if not asked:
+    if used is None:
         return Check("budget", State.OK, f"as configured, {carries}")
-    said = f"{budget.used_ratio:.0%} of the bucket is used; {carries}"
-    if budget.used_ratio >= HIGH:
+    said = f"{used:.0%} of the bucket is used; {carries}"
+    if used >= HIGH:
         advice = "nothing is lost, but it takes time: `omisync status` says how long; does something else call too?"
         return Check("budget", State.WARNING, said, advice)
     return Check("budget", State.OK, said)

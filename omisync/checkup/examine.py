@@ -1,5 +1,7 @@
 """The whole check-up, in the order in which one would look for a fault."""
 
+import asyncio
+
 import aiohttp
 
 from omisync.checkup.budget import examine_budget
@@ -14,8 +16,11 @@ from omisync.checkup.webhook import (
 )
 from omisync.config import Settings
 from omisync.omisell import Budget, connect
-from omisync.remote import OwnToken, Uncounted, open_database, tokens_of
+from omisync.remote import OwnToken, Uncounted, open_database, pool_of, tokens_of
 from omisync.store import Database
+
+OMISELL_SECONDS = 300.0
+"""For all calls together: each may take a minute, and in a full bucket each waits for its place."""
 
 
 async def examine(settings: Settings, tell: Tell, *, offline: bool = False) -> None:
@@ -30,13 +35,12 @@ async def examine(settings: Settings, tell: Tell, *, offline: bool = False) -> N
     tell(Check("configuration", State.OK, "every key is known, and every value usable"))
     async with open_database(settings) as database:
         status = await examine_database(settings, database, tell, offline=offline)
-        budget = Budget(settings.omisell.bucket_size, settings.omisell.leak_per_minute)
-        asked = False
         if offline:
             for name in NAMES:
                 tell(Check(name, State.SKIPPED, "--offline asks nothing of Omisell"))
+            used = None
         else:
-            asked = await _ask_omisell(settings, database, budget, tell, shared=status is not None)
+            used = await _ask_omisell(settings, database, tell, shared=status is not None)
     tell(examine_signature(settings.webhook))
     if offline:
         for name in LISTENERS:
@@ -45,11 +49,26 @@ async def examine(settings: Settings, tell: Tell, *, offline: bool = False) -> N
         running = status is not None and bool(status.replicas)
         tell(await examine_webhook_listener(settings.webhook, running=running))
         tell(await examine_admin_listener(settings.admin.listen, running=running))
-    tell(examine_budget(settings.omisell, budget, asked=asked))
+    tell(examine_budget(settings.omisell, used))
 
 
-async def _ask_omisell(settings: Settings, database: Database, budget: Budget, tell: Tell, *, shared: bool) -> bool:
+async def _ask_omisell(settings: Settings, database: Database, tell: Tell, *, shared: bool) -> float | None:
+    """Looks at Omisell; returns how full the bucket is then, 0 to 1, if Omisell has answered."""
     tokens = await tokens_of(database) if shared else OwnToken()
+    omisell = settings.omisell
+    budget = Budget(omisell.bucket_size, omisell.leak_per_minute, pool=pool_of(database, tokens))
     async with aiohttp.ClientSession() as session:
-        client = connect(settings.omisell, session=session, token_store=tokens, budget=budget, observer=Uncounted())
-        return await examine_omisell(settings.omisell, client, tell, shared=not isinstance(tokens, OwnToken))
+        client = connect(omisell, session=session, token_store=tokens, budget=budget, observer=Uncounted())
+        try:
+            async with asyncio.timeout(OMISELL_SECONDS):
+                answered = await examine_omisell(omisell, client, tell, shared=not isinstance(tokens, OwnToken))
+        except TimeoutError:
+            says = f"the budget gave no place for a call within {OMISELL_SECONDS:g} s: others use it up"
+            tell(
+                Check(NAMES[0], State.UNREACHABLE, says, "see `omisync status`; try again when the backlog is smaller")
+            )
+            return None
+        else:
+            return budget.used_ratio if answered else None
+        finally:
+            await budget.close()

@@ -2,7 +2,7 @@
 
 from omisync.config import OmisellSettings
 from omisync.omisell.forecast import Forecast, forecast
-from omisync.omisell.shares import CallClass
+from omisync.omisell.shares import CallClass, Shares
 from omisync.store.operator import Status
 
 CLASSES = {
@@ -23,4 +23,5 @@ def outlook(status: Status, settings: OmisellSettings) -> Forecast:
     backlog = {cls: 0 if name in paused else status.backlog.get(name, 0) for name, cls in CLASSES.items()}
     used = status.budget_used_ratio
     room = 0.0 if used is None else (1 - used) * settings.bucket_size
-    return forecast(backlog, settings.leak_per_minute, room=room)
+    shares = Shares(**settings.shares.model_dump())
+    return forecast(backlog, settings.leak_per_minute, shares=shares, room=room)

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+import sys
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -13,11 +14,12 @@ import pytest
 import structlog
 from aiohttp import web
 
+from omisync.checkup import examine
 from omisync.checkup.budget import examine_budget
 from omisync.checkup.verdict import State
 from omisync.checkup.webhook import examine_signature
 from omisync.config import Listen, OmisellSettings, WebhookSettings
-from omisync.omisell import Authorizer, Budget, OmisellClient
+from omisync.omisell import Authorizer, OmisellClient
 from omisync.store import Database, Delivery, Leases, StoreUnavailable, checkup
 from omisync.store.checkup import Inspection
 from omisync.web import Metrics, Server, serve, webhook_app
@@ -633,15 +635,25 @@ async def test_the_admin_listener(cli: Any, status: int, state: str, words: str)
 # The budget
 
 
-async def test_a_full_bucket_is_a_warning() -> None:
+def test_a_full_bucket_is_a_warning() -> None:
     settings = OmisellSettings.model_validate(
         {"api_key": "k", "api_secret": "s", "seller_id": "77", "country": "VN", "shop_id": 1, "leak_per_minute": 240}
     )
-    budget = Budget(100, 240)
-    budget.observe(95, 100)
-    check = examine_budget(settings, budget, asked=True)
+    check = examine_budget(settings, 0.95)
     assert check.state is State.WARNING
+    assert check.says.startswith("95% of the bucket is used; ")
+    assert examine_budget(settings, 0.5).state is State.OK
     assert "240 calls a minute carry 86,325 orders a day with 4 pushes each" in check.says
+
+
+async def test_a_budget_that_others_use_up_is_3(cli: Any, monkeypatch: pytest.MonkeyPatch, sql: Any) -> None:
+    monkeypatch.setattr(sys.modules[examine.__module__], "OMISELL_SECONDS", 0.2)
+    await sql.execute("UPDATE omisync.bucket SET blocked_until = now() + interval '1 minute'")
+    ran = await cli("check", "--json")
+    assert ran.code == 3
+    state, said = found(ran)["omisell"]
+    assert state == "unreachable"
+    assert said.startswith("the budget gave no place for a call within 0.2 s: others use it up")
 
 
 async def test_a_wrong_configuration_is_2_and_names_the_key(cli: Any) -> None:
