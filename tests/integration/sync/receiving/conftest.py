@@ -21,7 +21,7 @@ from omisync.sync.breaker import Breaker
 from omisync.sync.refresher import Refresher
 from omisync.sync.sweeper import Sweeper
 
-SECONDS = 20.0
+SECONDS = 60.0
 """For what is waited for; it comes in milliseconds, but the machine may be busy."""
 
 

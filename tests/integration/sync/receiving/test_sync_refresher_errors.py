@@ -14,7 +14,7 @@ from omisync.store import StoreUnavailable
 from omisync.sync import refresher as module
 from omisync.sync.backoff import Backoff
 
-SECONDS = 20.0
+SECONDS = 60.0
 
 
 class Omisell:
