@@ -40,7 +40,9 @@ WITH shops AS (
 ), pickups AS (
     DELETE FROM omisync.mirror_pickups WHERE :name::text = 'pickups' AND seen_at < :seen_at::timestamptz
 ), skus AS (
-    DELETE FROM omisync.mirror_skus WHERE mirror = :name::text AND seen_at < :seen_at::timestamptz
+    -- only what two readings have not seen: products that move between pages while these are read can be missed once
+    DELETE FROM omisync.mirror_skus WHERE mirror = :name::text
+        AND seen_at < least(:seen_at::timestamptz, (SELECT refreshed_at FROM omisync.mirrors WHERE name = :name::text))
 ), locations AS (
     DELETE FROM omisync.mirror_locations WHERE :name::text = 'locations' AND seen_at < :seen_at::timestamptz
 )

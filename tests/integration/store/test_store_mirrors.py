@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 
 from omisync.store import StoreMisused
-from omisync.store.mirrors import Mirrors, PlaceRow, ProductSource, SkuRow
+from omisync.store.mirrors import Mirrors, PlaceRow, ProductSource, SkuMirror, SkuRow
 
 HANOI = PlaceRow("province", 1, "Thành phố Hà Nội")
 HOAN_KIEM = PlaceRow("district", 1, "Quận Hoàn Kiếm", "province", 1)
@@ -78,9 +78,31 @@ async def test_skus_of_two_lists_are_kept_apart_and_found_together(mirrors: Mirr
     assert [row.sku for row in await mirrors.skus("nón")] == ["NON-LA"]
     assert [row.sku for row in await mirrors.skus(most=1)] == ["CF-500"]
     assert await mirrors.unknown_skus(["CF-500", "XX", "TEE-M", "tee-m", "XX"]) == ["XX", "tee-m"]
-    # one list loses it: the other still has it
+
+
+async def test_a_sku_goes_when_two_readings_have_not_seen_it(mirrors: Mirrors) -> None:
+    for skus in ([("TEE-M", ""), ("NON-LA", "")], [("NON-LA", "")]):
+        began = await mirrors.begin()
+        await mirrors.put_skus("catalogue", began, skus)
+        await mirrors.done("catalogue", began)
+        assert await mirrors.unknown_skus(["TEE-M", "NON-LA"]) == []
     began = await mirrors.begin()
+    await mirrors.put_skus("catalogue", began, [("NON-LA", "")])
     await mirrors.done("catalogue", began)
+    assert await mirrors.unknown_skus(["TEE-M", "NON-LA"]) == ["TEE-M"]
+
+
+async def test_a_sku_of_two_lists_stays_while_one_has_it(mirrors: Mirrors) -> None:
+    lists: dict[SkuMirror, list[tuple[str, str]]] = {
+        "catalogue": [("TEE-M", "")],
+        "products": [("TEE-M", ""), ("NON-LA", "")],
+    }
+    for name, skus in lists.items():
+        began = await mirrors.begin()
+        await mirrors.put_skus(name, began, skus)
+        await mirrors.done(name, began)
+    for _ in range(2):
+        await mirrors.done("products", await mirrors.begin())
     assert await mirrors.unknown_skus(["TEE-M", "NON-LA"]) == ["NON-LA"]
 
 
