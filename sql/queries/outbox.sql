@@ -152,6 +152,8 @@ WITH r AS (
         status_name = coalesce(k.status_name, excluded.status_name),
         is_final = CASE WHEN k.status_id IS NULL THEN excluded.is_final ELSE k.is_final END,
         omisell_updated_at = coalesce(k.omisell_updated_at, excluded.omisell_updated_at)
+    -- whether a push or a sweep has brought it before, and told so
+    RETURNING order_number, xmax <> 0 AS was_known
 ), second_at_omisell AS (
     INSERT INTO omisync.findings (kind, order_number, subject, data)
     SELECT 'second_at_omisell', e.order_number, e.omisell_order_number,
@@ -166,7 +168,8 @@ WITH r AS (
 ), told AS (
     INSERT INTO omisync.order_events (order_number, omisell_order_number, kind, new_status_id, source, data)
     SELECT e.order_number, e.omisell_order_number, e.event, e.status_id, e.source, e.event_data::jsonb
-    FROM ended AS e WHERE e.event IS NOT NULL
+    FROM ended AS e LEFT JOIN mapped AS m USING (order_number)
+    WHERE e.event IS NOT NULL AND NOT (e.event IN ('added', 'adopted') AND coalesce(m.was_known, false))
     RETURNING id, order_number
 )
 SELECT e.id, t.id AS event_id FROM ended AS e LEFT JOIN told AS t ON t.order_number = e.order_number AND e.event IS NOT NULL;

@@ -228,6 +228,17 @@ async def test_a_push_settles_an_add_whose_outcome_was_not_known(house: Any) -> 
     assert await house.events("A-1") == [("adopted", None, 200, "webhook")]
 
 
+async def test_an_order_that_a_push_brought_while_its_add_was_looked_for_is_told_once(house: Any) -> None:
+    await house.add("A-1")
+    fetch = await fetch_one(house)
+    (claim,) = await house.outbox.claim("order.add", 1)
+    assert (await house.orders.apply(snapshot(fetch, 200))).event == "adopted"
+    assert await house.outbox.finish(
+        Ending(claim, "done", "adopted", event="adopted", omisell_order_number="OMI-1", status_id=200)
+    )
+    assert await house.events("A-1") == [("adopted", None, 200, "webhook")]
+
+
 async def test_an_order_whose_add_is_being_sent_is_not_fetched_until_that_call_has_ended(house: Any) -> None:
     await house.add("A-1")
     (claim,) = await house.outbox.claim("order.add", 1)
