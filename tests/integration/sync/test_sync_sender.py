@@ -1,7 +1,6 @@
 """The sender with the real client, on a real Postgres, against the real simulator and its faults."""
 
 import asyncio
-import contextlib
 import json
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
@@ -14,9 +13,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from omisync.config import OmisellSettings
-from omisync.omisell import Budget, OmisellClient, StoredToken, connect
+from omisync.omisell import AuthenticationFailed, Budget, OmisellClient, connect
 from omisync.simulator import BucketConfig, ListConfig, OrderConfig, Simulator, SimulatorConfig
-from omisync.store import Database, Hooks, ListLag, Outbox, StoreUnavailable
+from omisync.store import Database, Hooks, Leases, ListLag, Outbox, StoreUnavailable, TokenTable
 from omisync.store.operator import Operator
 from omisync.sync.add import Adder
 from omisync.sync.backoff import Backoff
@@ -25,27 +24,11 @@ from omisync.sync.cancel import Canceller
 from omisync.sync.lookup import Lookup
 from omisync.sync.rules import SendingRules
 from omisync.sync.sender import Sender
+from omisync.sync.tokens import SharedTokens
 
 SECONDS = 30.0  # for anything a test waits on: two cores may be shared
 SETTLE = 0.3
 SHOP = 21001
-
-
-class OwnToken:
-    """A token that only this test's client keeps."""
-
-    def __init__(self) -> None:
-        self.token: StoredToken | None = None
-
-    async def load(self) -> StoredToken | None:
-        return self.token
-
-    async def save(self, token: StoredToken) -> None:
-        self.token = token
-
-    @contextlib.asynccontextmanager
-    async def exclusive(self) -> AsyncIterator[None]:
-        yield
 
 
 class Noted:
@@ -138,7 +121,14 @@ async def shop(dsn: str) -> AsyncIterator[Shop]:
             }
         )
         budget = Budget(10_000, 600_000)
-        client = connect(settings, session=session, token_store=OwnToken(), budget=budget, observer=noted)
+        tokens = SharedTokens(TokenTable(database, Leases(database, "0.0")))
+        client = connect(
+            settings,
+            session=session,
+            token_store=tokens,
+            budget=budget,
+            observer=noted,
+        )
         breaker = Breaker(client)
         lookup = Lookup(client, SHOP, record=ListLag(database))
         rules = SendingRules(4, SETTLE, Backoff(0.05, 0.2), SHOP, {"shop_id": SHOP, "pickup_id": 167})
@@ -437,3 +427,67 @@ async def test_an_answer_that_comes_after_the_lease_has_gone_changes_nothing(sho
             await asyncio.sleep(0.02)
     assert (await shop.ended(row))[1] == "adopted"
     assert shop.times("A-1") == 1
+
+
+async def test_a_key_that_is_refused_spends_no_attempt_and_stops_no_row(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("omisync.sync.sender.AUTH_RETRY", 0.05)
+    refused = failing(AuthenticationFailed("Omisell gives no token"))
+    monkeypatch.setattr(shop.client, "add_order", refused(shop.client.add_order))
+    row = await shop.add("A-1")
+    shop.start()
+    assert await shop.ended(row) == ("done", "added", 1, None)
+
+
+async def test_more_orders_than_places_all_go_out(shop: Shop) -> None:
+    shop.simulator.faults.set("apply_late", endpoints=("order.add",), seconds=0.05)
+    rows = [await shop.add(f"A-{number}") for number in range(30)]
+    shop.start()
+    assert {(await shop.ended(row))[:2] for row in rows} == {("done", "added")}
+    assert [shop.times(f"A-{number}") for number in range(30)] == [1] * 30
+
+
+async def test_a_row_whose_ending_cannot_be_written_for_long_is_taken_up_again_and_looked_for(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finish, away = shop.outbox.finish, iter([True])
+
+    async def refusing(ending: Any) -> bool:
+        if next(away, False):
+            raise StoreUnavailable("away")
+        return await finish(ending)
+
+    monkeypatch.setattr(shop.outbox, "finish", refusing)
+    monkeypatch.setattr("omisync.sync.sender.LEASE_SECONDS", -1.0)
+    monkeypatch.setattr("omisync.store.outbox.LEASE_SECONDS", 0.5)
+    row = await shop.add("A-1")
+    shop.start()
+    assert (await shop.ended(row))[:2] == ("done", "adopted")
+    assert shop.times("A-1") == 1
+
+
+async def test_leases_of_calls_under_way_are_renewed_also_after_a_renewal_that_failed(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("omisync.sync.sender.RENEW_EVERY", 0.05)
+    flight = shop.sender._flight
+    monkeypatch.setattr(flight, "renew", failing(StoreUnavailable("away"))(flight.renew))
+    shop.simulator.faults.set("hang_before", endpoints=("order.add",), seconds=60)
+    row = await shop.add("A-1")
+    shop.start()
+    await shop.until("state = 'sending' FROM omisync.outbox WHERE id = $1", row)
+    until = await shop.sql.fetchval("SELECT lease_until FROM omisync.outbox WHERE id = $1", row)
+    await shop.until("lease_until > $2 FROM omisync.outbox WHERE id = $1", row, until)
+
+
+async def test_a_sender_that_is_woken_looks_at_once(shop: Shop) -> None:
+    shop.sender._interval = 3600.0
+    shop.start()
+    row = await shop.add("A-1")
+    shop.sender.wake()
+    async with asyncio.timeout(SECONDS):
+        while shop.times("A-1") == 0:
+            shop.sender.wake()
+            await asyncio.sleep(0.02)
+    assert (await shop.ended(row))[1] == "added"
