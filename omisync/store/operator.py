@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from omisync.store.database import Database, Record
+from omisync.store.history import ByHand, History, LastDay, Latest
 from omisync.store.outbox import Kind
 
 KINDS: tuple[Kind, ...] = ("order.add", "order.cancel")
@@ -65,6 +66,8 @@ class Status:
     Attributes:
         backlog: rows that wait for a call: `order.add` and `order.cancel` of the outbox; `refresh` for a fetch that
             was asked for, `owed` for one that can wait.
+        last_push_at: when the last push came.
+        last_sweep_at: when the last sweep that succeeded ended.
     """
 
     outbox: Mapping[str, int]
@@ -85,6 +88,8 @@ class Status:
     schema_version: str
     pushes_silent_since: dt.datetime | None = None
     backlog: Mapping[str, int] = field(default_factory=dict)
+    last_push_at: dt.datetime | None = None
+    last_sweep_at: dt.datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +118,11 @@ class Change:
     order_number: str
     result: str
 
+    @property
+    def done(self) -> bool:
+        """Whether the row is changed; if not, `result` says why it was left alone."""
+        return self.result in _DONE.values()
+
 
 @dataclass(frozen=True, slots=True)
 class OrderRow:
@@ -138,6 +148,7 @@ class OrderView:
     events: Sequence[Mapping[str, Any]]
     outbox: Sequence[OutboxRow]
     pushes: Sequence[Mapping[str, Any]]
+    by_hand: Sequence[ByHand] = ()
 
 
 class Operator:
@@ -145,6 +156,7 @@ class Operator:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._history = History(database)
 
     async def status(self) -> Status:
         """The state of things now."""
@@ -181,7 +193,17 @@ class Operator:
                 "refresh": depths["refreshes_urgent"],
                 "owed": depths["refreshes_owed"],
             },
+            last_push_at=depths["last_push_at"],
+            last_sweep_at=depths["last_sweep_at"],
         )
+
+    async def latest(self) -> Latest:
+        """The last pushes, and the last changes by hand."""
+        return await self._history.latest()
+
+    async def last_day(self) -> LastDay:
+        """The last day, hour by hour."""
+        return await self._history.last_day()
 
     async def outbox_list(self, state: str | None = None, order: str | None = None, limit: int = 50) -> list[OutboxRow]:
         """Rows of the outbox, newest first, without their payloads."""
@@ -241,6 +263,7 @@ class Operator:
             parcels = await connection.rows("operator.parcels", order_number=name)
             omisell = None if order is None else order.omisell_order_number
             pushes = [] if omisell is None else await connection.rows("operator.pushes", omisell_order_number=omisell)
+            by_hand = await connection.rows("history.by_hand_on", subjects=[str(row["id"]) for row in outbox])
         return OrderView(
             name,
             order,
@@ -248,6 +271,7 @@ class Operator:
             [dict(row) for row in events],
             [OutboxRow(**dict(row)) for row in outbox],
             [dict(row) for row in pushes],
+            [ByHand(**dict(row)) for row in by_hand],
         )
 
     async def request_refresh(self, numbers: Sequence[str]) -> int:

@@ -18,6 +18,8 @@ SELECT
     (SELECT count(*) FROM omisync.hook_calls) AS hooks_waiting,
     (SELECT extract(epoch FROM to_timestamp(expired_time) - now())::float8 FROM omisync.tokens) AS token_expires_seconds,
     (SELECT omisync.pushes_silent_since()) AS pushes_silent_since,
+    (SELECT received_at FROM omisync.inbox ORDER BY id DESC LIMIT 1) AS last_push_at,
+    (SELECT finished_at FROM omisync.sweeps WHERE finished_at IS NOT NULL AND error IS NULL ORDER BY id DESC LIMIT 1) AS last_sweep_at,
     (SELECT name FROM omisync.migrations ORDER BY version DESC LIMIT 1) AS schema_version;
 
 -- name: replicas()
