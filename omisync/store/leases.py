@@ -1,12 +1,13 @@
 """Which replica leads, which live: leases by the database's clock, an identity fresh for each process."""
 
+import asyncio
 import contextlib
 import json
 import uuid
 from collections.abc import AsyncIterator, Mapping
 
 from omisync.store.database import Database, host_name
-from omisync.store.errors import StoreUnavailable
+from omisync.store.errors import StoreError, StoreUnavailable
 
 LEADER_SECONDS = 10.0  # a lead not renewed for so long is anybody's: with a look every 3 s, taken over within 15 s
 
@@ -40,17 +41,26 @@ class Leases:
 
     @contextlib.asynccontextmanager
     async def exclusive(self, name: str, seconds: float) -> AsyncIterator[None]:
-        """Holds a named lease for the block, at most for `seconds`.
+        """Holds a named lease for the block, renewed while that lasts; a killed holder's is free after `seconds`.
 
         Raises:
             StoreUnavailable: another replica holds it; the same call may succeed in a moment.
         """
         if not await self._take(name, seconds):
             raise StoreUnavailable(f"another replica holds the lease {name!r} at this moment")
+        renewal = asyncio.create_task(self._keep(name, seconds))
         try:
             yield
         finally:
+            renewal.cancel()
+            await asyncio.gather(renewal, return_exceptions=True)
             await self._database.value("leases.give_back", name=name, holder=self.identity)
+
+    async def _keep(self, name: str, seconds: float) -> None:
+        while True:
+            await asyncio.sleep(seconds / 3)
+            with contextlib.suppress(StoreError):  # the lease runs on to its end; the next try may come in time
+                await self._take(name, seconds)
 
     async def _take(self, name: str, seconds: float) -> bool:
         until = await self._database.value("leases.take", name=name, holder=self.identity, seconds=seconds)

@@ -9,7 +9,9 @@ from omisync.store.database import Database
 from omisync.store.errors import StoreUnavailable
 from omisync.store.leases import Leases
 
-TOKEN_LEASE = 75.0  # seconds: longer than the longest token call (60 s were seen) [code: frappe]
+TOKEN_LEASE = (
+    12.0  # seconds, renewed while a token call lasts (60 s were seen) [code: frappe]: a killed holder blocks no longer
+)
 TOKEN_WAIT = 90.0  # seconds to wait for another replica to finish its call
 _LOOK_AGAIN = 0.2  # seconds between two looks at who holds the lease
 

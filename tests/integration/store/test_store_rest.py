@@ -1,6 +1,7 @@
 """Hooks, leases, tokens, the sweeps' diary, the operator, migrations, and the way to Postgres itself."""
 
 import asyncio
+import datetime as dt
 import json
 from typing import Any
 
@@ -13,6 +14,7 @@ from omisync.store.errors import SchemaError, StoreMisused, StoreUnavailable
 from omisync.store.migrations import migrate, plan, require_current, shipped
 from omisync.store.operator import open_operator
 from omisync.store.sql import Queries, in_schema
+from omisync.store.tokens import TOKEN_LEASE
 
 HOOK = """
 CREATE SCHEMA shop;
@@ -180,6 +182,21 @@ async def test_one_token_for_all_replicas_and_one_holder_at_a_time(house: Any) -
     token = await theirs.load()
     assert token == TokenRow(order[-1].split()[0], None, "r", 99, 12.5)
     assert "tok-" not in repr(token)
+
+
+async def test_a_named_lease_outlasts_itself_while_it_is_held_and_a_dead_holders_ends_soon(house: Any) -> None:
+    mine, theirs = Leases(house.database, "0.0"), Leases(house.database, "0.0")
+    until = "SELECT until FROM omisync.leases WHERE name = 'token'"
+    async with mine.exclusive("token", 0.3):
+        first = await house.sql.fetchval(until)
+        async with asyncio.timeout(10):
+            while await house.sql.fetchval(until) - first < dt.timedelta(seconds=0.5):  # noqa: ASYNC110 - in the server
+                await asyncio.sleep(0.02)
+        with pytest.raises(StoreUnavailable, match="another replica holds the lease"):
+            async with theirs.exclusive("token", 0.3):
+                raise AssertionError
+    assert await house.sql.fetchval(until) is None
+    assert TOKEN_LEASE <= 15
 
 
 async def test_the_sweeps_go_on_from_the_last_good_one(house: Any) -> None:
