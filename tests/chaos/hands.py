@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import random
+import signal
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -28,7 +29,16 @@ TERMINATE: Final = """
         ORDER BY random() LIMIT $1) AS some
 """
 SET_MOOD: Final = "UPDATE chaos.mood SET mode = $1"
+LISTEN_SECONDS: Final = 1.0
 DATABASE_TROUBLE: Final = (*DATABASE_AWAY, asyncpg.PostgresError)
+
+
+async def listens(session: aiohttp.ClientSession, url: str) -> bool:
+    """Whether a daemon has come so far that it takes connections."""
+    with contextlib.suppress(aiohttp.ClientError, TimeoutError, OSError):
+        async with session.get(f"{url}/healthz", timeout=aiohttp.ClientTimeout(total=LISTEN_SECONDS)) as answer:
+            return answer.status == 200
+    return False
 
 
 class Hands:
@@ -114,8 +124,10 @@ class Hands:
                 code.append(await struck.daemon.stop())
 
             began = time.monotonic()
+            listened = await listens(self._stage.session, struck.admin_url)
             await self._recoveries.daemon_dies("SIGTERM", stop)
-            if code[0] != 0:
+            # before it listens, a start that is called off ends as any program does
+            if code[0] != 0 and (listened or code[0] != -signal.SIGTERM):
                 self._say(f"replica {replica} ended with {code[0]} after {time.monotonic() - began:.1f} s of SIGTERM")
                 self.done["SIGTERM without exit 0"] += 1
             await struck.start()

@@ -148,33 +148,35 @@ async def _answers(session: aiohttp.ClientSession, pid: int | None, url: str) ->
 async def _sample(stage: Stage, crowd: Crowd, diary_of_all: Diary) -> None:
     connection: Any = None
     done = pending = failed = refreshes = 0
-    while True:
-        due = time.monotonic() + SAMPLE_SECONDS
-        try:
-            if connection is None or connection.is_closed():
-                connection = await asyncpg.connect(
-                    stage.servers.admin_dsn, timeout=STATEMENT_SECONDS, command_timeout=STATEMENT_SECONDS
-                )
-            done, pending, failed, refreshes = await connection.fetchrow(COUNTS)
-        except (*DATABASE_AWAY, asyncpg.PostgresError):
-            if connection is not None:
-                connection.terminate()
-                connection = None
-        there = await stage.omisell.orders()
-        up = sum(replica.daemon.pid is not None for replica in stage.replicas)
-        sample = Sample(
-            diary_of_all.now,
-            crowd.placed,
-            crowd.cancelled,
-            done,
-            pending,
-            failed,
-            refreshes,
-            there,
-            up,
-            connection is not None,
-        )
-        before = diary_of_all.samples[-1] if diary_of_all.samples else sample
-        diary_of_all.samples.append(sample)
-        diary_of_all.say(sample.line(before))
-        await asyncio.sleep(due - time.monotonic())
+    async with contextlib.AsyncExitStack() as stack:
+        stack.callback(lambda: None if connection is None else connection.terminate())
+        while True:
+            due = time.monotonic() + SAMPLE_SECONDS
+            try:
+                if connection is None or connection.is_closed():
+                    connection = await asyncpg.connect(
+                        stage.servers.admin_dsn, timeout=STATEMENT_SECONDS, command_timeout=STATEMENT_SECONDS
+                    )
+                done, pending, failed, refreshes = await connection.fetchrow(COUNTS)
+            except (*DATABASE_AWAY, asyncpg.PostgresError):
+                if connection is not None:
+                    connection.terminate()
+                    connection = None
+            there = await stage.omisell.orders()
+            up = sum(replica.daemon.pid is not None for replica in stage.replicas)
+            sample = Sample(
+                diary_of_all.now,
+                crowd.placed,
+                crowd.cancelled,
+                done,
+                pending,
+                failed,
+                refreshes,
+                there,
+                up,
+                connection is not None,
+            )
+            before = diary_of_all.samples[-1] if diary_of_all.samples else sample
+            diary_of_all.samples.append(sample)
+            diary_of_all.say(sample.line(before))
+            await asyncio.sleep(due - time.monotonic())
