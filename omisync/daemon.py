@@ -38,6 +38,7 @@ from omisync.sync.budget import SharedBudget
 from omisync.sync.cancel import Canceller
 from omisync.sync.lookup import Lookup
 from omisync.sync.loop import Wake, forever
+from omisync.sync.outlook import outlook
 from omisync.sync.refresher import Refresher
 from omisync.sync.rules import SendingRules
 from omisync.sync.sender import Sender
@@ -118,7 +119,11 @@ class Daemon:
         self._say_hello(webhook.port)
         admin = await serve(
             admin_app(
-                source=self._operator, metrics=self.metrics, token=self._access, log=structlog.get_logger("admin")
+                source=self._operator,
+                metrics=self.metrics,
+                token=self._access,
+                log=structlog.get_logger("admin"),
+                forecast=lambda status: outlook(status, self._settings.omisell),
             ),
             self._settings.admin.listen,
             name="admin",
@@ -289,6 +294,10 @@ class Daemon:
         self.metrics.set_refresh(status.refresh_pending, status.refresh_lag_seconds)
         self.metrics.set_token(status.token_expires_seconds)
         self.metrics.set_hooks_waiting(status.hooks_waiting)
+        self.metrics.set_last_push(status.last_push_at)
+        self.metrics.set_last_sweep(status.last_sweep_at)
+        silent = status.pushes_silent_since
+        self.metrics.set_pushes_silent(0.0 if silent is None else time.time() - silent.timestamp())
 
     async def _retry_hooks(self) -> bool:
         return await self._hooks.retry_due() > 0

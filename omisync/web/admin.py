@@ -1,15 +1,21 @@
 """The operator's listener: the status page, an order's page, health and metrics."""
 
-from collections.abc import Awaitable, Callable
-from typing import Final, Protocol
+from collections.abc import Callable
+from typing import Any, Final, Protocol
 from urllib.parse import quote
 
 from aiohttp import hdrs, web
 from structlog.typing import FilteringBoundLogger
 
+from omisync.omisell import Forecast
 from omisync.store.errors import StoreError
+from omisync.store.operator import Status
 from omisync.web.access import SESSION_SECONDS, Access, is_cross_site, is_from_here
+from omisync.web.charts import charts
+from omisync.web.deeds import Deeds, Mends
+from omisync.web.door import Door, Handler
 from omisync.web.health import alive, ready
+from omisync.web.live import Streams
 from omisync.web.metrics import CONTENT_TYPE
 from omisync.web.pages import SECURITY, Pages
 from omisync.web.seen import Lookout, StatusSource
@@ -19,7 +25,11 @@ from omisync.web.trouble import Sparingly, fault
 MAX_FORM: Final = 16 * 1024
 """Bytes of a form; ours have a few hundred."""
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Foresee = Callable[[Status], Forecast | None]
+
+
+class AdminSource(StatusSource, Mends, Protocol):
+    """All that the pages show and change."""
 
 
 class Renders(Protocol):
@@ -31,21 +41,26 @@ class Renders(Protocol):
 
 
 class Admin:
-    """The pages. Whoever may not see them is shown the form for the token instead."""
+    """The pages that show, and the way in and out."""
 
-    def __init__(self, lookout: Lookout, metrics: Renders, access: Access, pages: Pages) -> None:
+    def __init__(self, lookout: Lookout, metrics: Renders, access: Access, pages: Pages, forecast: Foresee) -> None:
         self._lookout = lookout
         self._metrics = metrics
         self._access = access
         self._pages = pages
+        self._forecast = forecast
+        self._streams = Streams()
+        self.door = Door(access, pages)
 
     def routes(self) -> list[web.RouteDef]:
-        """All addresses of the listener."""
+        """Every address that changes nothing."""
+        looking = self.door.looking
         return [
-            web.get("/", self._guarded(self.status)),
-            web.get("/fragments/now", self._guarded(self.now)),
-            web.get("/orders", self._guarded(self.search)),
-            web.get("/orders/{number:.+}", self._guarded(self.order)),
+            web.get("/", looking(self.status)),
+            web.get("/fragments/now", looking(self.now)),
+            web.get("/live", looking(self.live)),
+            web.get("/orders", looking(self.search)),
+            web.get("/orders/{number:.+}", looking(self.order)),
             web.get("/login", self.login_form),
             web.post("/login", self.log_in),
             web.post("/logout", self.log_out),
@@ -57,11 +72,27 @@ class Admin:
 
     async def status(self, request: web.Request) -> web.StreamResponse:
         """`/`: how things stand."""
-        return self._page("status.html", request, seen=await self._lookout.look())
+        return self.door.page("status.html", request, **await self._shown())
 
     async def now(self, request: web.Request) -> web.StreamResponse:
-        """The living part of `/`."""
-        return self._page("now.html", request, seen=await self._lookout.look())
+        """The living part of `/`, for browsers that get no stream."""
+        return self.door.page("now.html", request, **await self._shown())
+
+    async def live(self, request: web.Request) -> web.StreamResponse:
+        """The living part of `/`, again and again."""
+
+        async def render() -> str:
+            return self.door.part("now.html", request, **await self._shown())
+
+        return await self._streams.answer(request, render, lambda: self._access.admits(request))
+
+    async def _shown(self) -> dict[str, Any]:
+        seen = await self._lookout.look_back()
+        return {
+            "seen": seen,
+            "ahead": None if seen.status is None else self._forecast(seen.status),
+            "charts": None if seen.day is None else charts(seen.day.hours),
+        }
 
     async def search(self, request: web.Request) -> web.StreamResponse:
         """`/orders?number=`: to the page of the order with that number, the shop's or Omisell's."""
@@ -76,28 +107,28 @@ class Admin:
         try:
             view = await self._lookout.order(number)
         except StoreError as error:
-            return self._page("trouble.html", request, status=503, title="The database is away", why=str(error))
+            return self.door.trouble(request, 503, "The database is away", str(error))
         if view is None:
             why = "Neither the outbox nor Omisell's orders have this number."
-            return self._page("trouble.html", request, status=404, title=f"No order {number}", why=why)
-        return self._page("order.html", request, view=view, moments=timeline(view))
+            return self.door.trouble(request, 404, f"No order {number}", why)
+        return self.door.page("order.html", request, view=view, moments=timeline(view))
 
     async def login_form(self, request: web.Request) -> web.StreamResponse:
         """`GET /login`: asks for the token."""
         if self._access.admits(request):
             raise web.HTTPSeeOther("/")
-        return self._ask(request)
+        return self.door.ask(request)
 
     async def log_in(self, request: web.Request) -> web.StreamResponse:
         """`POST /login`: a session for whoever has the token."""
         if is_cross_site(request):
             raise web.HTTPForbidden(text="This form was sent by another site.")
         if self._access.is_closed:
-            return self._ask(request, status=429, wrong="Too many wrong tokens. Wait a minute.")
+            return self.door.ask(request, status=429, wrong="Too many wrong tokens. Wait a minute.")
         form = await request.post()
         session = self._access.log_in(str(form.get("token", "")).strip())
         if session is None:
-            return self._ask(
+            return self.door.ask(
                 request, status=401, wrong="That is not the token. It is admin.token of the configuration."
             )
         answer = web.HTTPSeeOther("/")
@@ -138,47 +169,24 @@ class Admin:
             raise web.HTTPUnauthorized(text="Send admin.token as `Authorization: Bearer ...`.")
         return web.Response(body=self._metrics.render(), headers={hdrs.CONTENT_TYPE: CONTENT_TYPE})
 
-    def _guarded(self, handler: Handler) -> Handler:
-        async def guarded(request: web.Request) -> web.StreamResponse:
-            if self._access.admits(request):
-                return await handler(request)
-            if not self._access.needs_token:
-                why = (
-                    f"The page was asked for as {request.host}. Without admin.token it answers to an address or "
-                    "localhost only, so that no other site can read it through a browser: set admin.token."
-                )
-                return self._page("trouble.html", request, status=403, title="Not under this name", why=why)
-            return self._ask(request, status=401)
-
-        return guarded
-
-    def _ask(self, request: web.Request, *, status: int = 200, wrong: str = "") -> web.Response:
-        answer = self._page("login.html", request, status=status, wrong=wrong)
-        if status == 401:
-            answer.headers[hdrs.WWW_AUTHENTICATE] = 'Bearer realm="omisync"'
-        return answer
-
-    def _page(self, template: str, request: web.Request, *, status: int = 200, **shown: object) -> web.Response:
-        logged_in = self._access.needs_token and self._access.admits(request)
-        key = self._access.form_key(request) if logged_in else ""
-        return self._pages.page(template, status=status, logged_in=logged_in, form_key=key, **shown)
-
 
 def admin_app(
     *,
-    source: StatusSource,
+    source: AdminSource,
     metrics: Renders,
     token: str | Access | None,
     log: FilteringBoundLogger,
+    forecast: Foresee = lambda _: None,
     pages: Pages | None = None,
 ) -> web.Application:
     """The application of the admin listener.
 
     Args:
-        source: where the state of things is read.
+        source: where the state of things is read, and changed.
         metrics: what `/metrics` shows.
         token: `admin.token`, or an `Access` whose token may change; None lets everyone look who reaches the listener.
         log: hears of trouble, without personal data.
+        forecast: what the backlog will take; without it, nothing is said of that.
         pages: in place of the package's own, for tests.
     """
     access = token if isinstance(token, Access) else Access(token)
@@ -198,5 +206,8 @@ def admin_app(
         return answer
 
     app = web.Application(middlewares=[careful], client_max_size=MAX_FORM)
-    app.add_routes(Admin(Lookout(source, log), metrics, access, pages or Pages()).routes())
+    lookout = Lookout(source, log)
+    admin = Admin(lookout, metrics, access, pages or Pages(), forecast)
+    app.add_routes(admin.routes())
+    app.add_routes(Deeds(source, lookout, admin.door).routes())
     return app

@@ -17,6 +17,8 @@ LAST_WORDS: Final = 0.25
 """Seconds. A request that was sent on an old connection just before the stop may still arrive in this time."""
 ACCEPTING: Final = 5
 """Turns of the event loop within which a connection that was accepted before the stop is known."""
+STOPPING: Final = web.AppKey("STOPPING", asyncio.Event)
+"""Set when the listener begins to close: an answer without an end of its own ends then."""
 CUT_OFF_SECONDS: Final = 0.25
 """For writing the last answers, and for cancelling what the grace did not suffice for."""
 
@@ -55,6 +57,7 @@ class Server:
         for server in self._servers:
             server.close()
         self._connections.draining = True
+        self._runner.app[STOPPING].set()
         for _ in range(ACCEPTING):
             await asyncio.sleep(0)
         if self._connections.has_silent:
@@ -93,6 +96,7 @@ async def serve(
     limits = limits or Limits()
     passed = inherited(name, os.environ if environ is None else environ)
     app.on_response_prepare.append(_say_little)
+    app[STOPPING] = asyncio.Event()
     runner = web.AppRunner(app)
     await runner.setup()
     assert runner.server is not None  # noqa: S101 - set up in the line above

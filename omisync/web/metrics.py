@@ -1,5 +1,6 @@
 """The daemon's metrics: one registry of its own, every name of the contract, labels that stay bounded."""
 
+import datetime as dt
 from collections.abc import Iterable, Mapping
 from typing import Final
 
@@ -98,6 +99,21 @@ class Metrics:
         self._hooks_waiting = Gauge(
             "omisync_hooks_waiting", "Calls of hooks.on_change that failed or wait behind one.", registry=registry
         )
+        self._last_push = Gauge(
+            "omisync_webhook_last_timestamp_seconds",
+            "When the last push came, to whichever replica; 0 before the first.",
+            registry=registry,
+        )
+        self._pushes_silent = Gauge(
+            "omisync_webhook_silent_seconds",
+            "For how long no push has come although sweeps find unpushed changes; 0 while they come.",
+            registry=registry,
+        )
+        self._last_sweep = Gauge(
+            "omisync_sweep_last_success_timestamp_seconds",
+            "When a sweep of any replica last ended well; 0 before the first.",
+            registry=registry,
+        )
         ProcessCollector(registry=registry)
         GCCollector(registry=registry)
         PlatformCollector(registry=registry)
@@ -153,6 +169,18 @@ class Metrics:
     def set_hooks_waiting(self, waiting: int) -> None:
         """Hook calls still to be made good."""
         self._hooks_waiting.set(waiting)
+
+    def set_last_push(self, at: dt.datetime | None) -> None:
+        """When the last push came."""
+        self._last_push.set(0.0 if at is None else at.timestamp())
+
+    def set_pushes_silent(self, seconds: float) -> None:
+        """For how long pushes have been missing; 0 if they are not."""
+        self._pushes_silent.set(max(seconds, 0.0))
+
+    def set_last_sweep(self, at: dt.datetime | None) -> None:
+        """When a sweep last ended well."""
+        self._last_sweep.set(0.0 if at is None else at.timestamp())
 
     def job_succeeded(self, job: str) -> None:
         """A scheduled job ended well, now."""

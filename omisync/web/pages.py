@@ -12,6 +12,8 @@ from typing import Any, Final
 import jinja2
 from aiohttp import web
 
+from omisync.checks.refusals import ADVICE, advice_on
+
 SECURITY: Final = {
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -54,13 +56,17 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._templates.filters.update(duration=duration, moment=_moment, ago=self._ago, iso=_iso)
+        self._templates.filters.update(duration=duration, moment=_moment, ago=self._ago, iso=_iso, reason=reason)
         self._templates.globals["static"] = {name: file.url for name, file in self.static.items()}
 
     def page(self, template: str, *, status: int = 200, **shown: Any) -> web.Response:
         """A whole page, or a part of one, as the answer to a request."""
-        text = self._templates.get_template(template).render(now=self._clock(), **shown)
+        text = self.text(template, **shown)
         return web.Response(status=status, text=text, content_type="text/html", headers={"Cache-Control": "no-store"})
+
+    def text(self, template: str, **shown: Any) -> str:
+        """The same as text."""
+        return self._templates.get_template(template).render(now=self._clock(), **shown)
 
     def _ago(self, at: dt.datetime | float) -> str:
         seconds = self._clock() - (at.timestamp() if isinstance(at, dt.datetime) else at)
@@ -79,6 +85,20 @@ def duration(seconds: float | None) -> str:
             rest = whole % size // next_size
             return f"{sign}{whole // size} {name}" + (f" {rest} {next_name}" if rest else "")
     return f"{sign}{whole} s"
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a row failed: in the words it failed with, and what to do about it, if that is known."""
+
+    words: str
+    advice: str | None
+
+
+def reason(error: str | None) -> Reason:
+    """An outbox row's `error`, with the hint that stands in it, or that its words call for."""
+    words, _, advice = (error or "–").partition(f"\n{ADVICE}")
+    return Reason(words, advice or advice_on(words))
 
 
 def _moment(at: dt.datetime) -> str:

@@ -3,12 +3,13 @@
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from structlog.typing import FilteringBoundLogger
 
 from omisync.store.errors import StoreError, StoreUnavailable
+from omisync.store.history import LastDay, Latest
 from omisync.store.operator import OrderView, OutboxRow, Status
 from omisync.web.trouble import Sparingly, fault
 
@@ -16,6 +17,12 @@ ASK_SECONDS: Final = 3.0
 """Until the database counts as away; shorter than a health check's own patience."""
 FRESH_SECONDS: Final = 1.0
 """However many look at the page, the database is asked once in this time."""
+DAY_SECONDS: Final = 120.0
+"""The last day is read at most so often, for it is the dearest question of the page."""
+DAY_PATIENCE: Final = 10.0
+"""For that question, where a day has millions of pushes; the page does not wait for it."""
+FIRST_DAY: Final = 1.0
+"""So long the first look waits for the last day, which is there at once where it is not large."""
 FAILED_SHOWN: Final = 50
 
 
@@ -34,6 +41,14 @@ class StatusSource(Protocol):
         """An order by either number; None if nobody knows it."""
         ...
 
+    async def latest(self) -> Latest:
+        """The last pushes, and the last changes by hand."""
+        ...
+
+    async def last_day(self) -> LastDay:
+        """The last day, hour by hour."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Seen:
@@ -45,6 +60,8 @@ class Seen:
         at: when it was read, Unix seconds; None for never.
         trouble: why it could not be read now, for the operator; None if it could.
         reachable: whether the database answered at all.
+        latest: the last pushes and changes by hand, of the same time.
+        day: the last day; up to `DAY_SECONDS` older.
     """
 
     status: Status | None = None
@@ -52,6 +69,8 @@ class Seen:
     at: float | None = None
     trouble: str | None = None
     reachable: bool = True
+    latest: Latest | None = None
+    day: LastDay | None = None
 
 
 class Lookout:
@@ -72,6 +91,8 @@ class Lookout:
         self._seen = Seen()
         self._asked: float | None = None
         self._asking: asyncio.Task[None] | None = None
+        self._day_asked: float | None = None
+        self._reading_day: asyncio.Task[None] | None = None
 
     async def look(self) -> Seen:
         """The state of things, at most `FRESH_SECONDS` old if the database is there."""
@@ -82,6 +103,22 @@ class Lookout:
             self._asking.add_done_callback(self._answered)
         await asyncio.shield(self._asking)
         return self._seen
+
+    async def look_back(self) -> Seen:
+        """The same with the last day, as far as it is known: it is read behind the page's back."""
+        seen = await self.look()
+        due = self._day_asked is None or not 0 <= self._clock() - self._day_asked < DAY_SECONDS
+        if self._reading_day is None and due and seen.trouble is None:
+            self._day_asked = self._clock()
+            self._reading_day = asyncio.create_task(self._read_day())
+            self._reading_day.add_done_callback(self._day_read)
+        if self._reading_day is not None and seen.day is None:
+            await asyncio.wait({self._reading_day}, timeout=FIRST_DAY)
+        return self._seen
+
+    def forget(self) -> None:
+        """The next look asks anew, for somebody has just changed something."""
+        self._asked = None
 
     async def order(self, number: str) -> OrderView | None:
         """An order by either number; None if nobody knows it.
@@ -102,6 +139,7 @@ class Lookout:
             async with asyncio.timeout(self._patience):
                 status = await self._source.status()
                 failed = await self._source.outbox_list("failed", None, FAILED_SHOWN)
+                latest = await self._source.latest()
         except TimeoutError:
             self._could_not(self._silence(), reachable=False)
         except StoreUnavailable as error:
@@ -112,10 +150,25 @@ class Lookout:
             self._trouble.error("the state of things could not be read", **fault(error))
             self._could_not("an unexpected error, see the log", reachable=True)
         else:
-            self._seen = Seen(status, tuple(failed), self._clock())
+            self._seen = Seen(status, tuple(failed), self._clock(), latest=latest, day=self._seen.day)
+
+    async def _read_day(self) -> None:
+        try:
+            async with asyncio.timeout(DAY_PATIENCE):
+                day = await self._source.last_day()
+        except (TimeoutError, StoreError) as error:
+            # the charts stay as they are: whether the database is away is told by the other questions
+            self._trouble.warning("the last day could not be read", error=str(error) or self._silence())
+        except Exception as error:  # noqa: BLE001 - a chart must not take the page down
+            self._trouble.error("the last day could not be read", **fault(error))
+        else:
+            self._seen = replace(self._seen, day=day)
+
+    def _day_read(self, _: "asyncio.Task[None]") -> None:
+        self._reading_day = None
 
     def _could_not(self, why: str, *, reachable: bool) -> None:
-        self._seen = Seen(self._seen.status, self._seen.failed, self._seen.at, why, reachable)
+        self._seen = replace(self._seen, trouble=why, reachable=reachable)
 
     def _answered(self, _: "asyncio.Task[None]") -> None:
         self._asked = self._clock()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from omisync.omisell.statuses import NAMES
+from omisync.store.history import ByHand
 from omisync.store.operator import OrderView, OutboxRow
 
 
@@ -31,7 +32,7 @@ class Moment:
 
 def timeline(view: OrderView) -> list[Moment]:
     """Everything that happened to the order, oldest first."""
-    moments = [*_rows(view.outbox), *map(_event, view.events), *map(_push, view.pushes)]
+    moments = [*_rows(view.outbox), *map(_event, view.events), *map(_push, view.pushes), *map(_by_hand, view.by_hand)]
     return sorted(moments, key=lambda moment: moment.at)
 
 
@@ -72,6 +73,11 @@ def _push(push: Mapping[str, Any]) -> Moment:
     if push.get("request_id"):
         more += f", request {push['request_id']}"
     return Moment(push["received_at"], "omisell", f"pushed {push['event'] or 'something without a name'}", more)
+
+
+def _by_hand(change: ByHand) -> Moment:
+    verb = {"retry": "retried", "discard": "discarded"}.get(change.action, change.action)
+    return Moment(change.at, "operator", f"{verb} by hand", f"outbox row {change.subject}, by {change.who}")
 
 
 def _status(status_id: int) -> str:

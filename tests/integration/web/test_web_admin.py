@@ -3,14 +3,17 @@
 import asyncio
 import datetime as dt
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from omisync.omisell import CallClass, Clearing, Forecast
 from omisync.store.errors import SchemaError, StoreError, StoreUnavailable
+from omisync.store.history import ByHand, Hour, LastDay, Latest, PushSeen, Repair
 from omisync.store.operator import (
+    Change,
     Finding,
     OrderRow,
     OrderView,
@@ -115,6 +118,21 @@ VIEW = OrderView(
             "handled_at": NOW,
         }
     ],
+    by_hand=[ByHand(NOW - dt.timedelta(seconds=50), "admin page", "retry", "3")],
+)
+
+
+LATEST = Latest(
+    pushes=[PushSeen("order.shipped", "ORD/7 ơ", "OMI-7", 500, "hmac-body", "waiting", NOW - dt.timedelta(seconds=30))],
+    by_hand=[ByHand(NOW - dt.timedelta(minutes=1), "an@shop", "discard", "11")],
+)
+FIRST_HOUR = dt.datetime(2026, 3, 4, 5, tzinfo=dt.UTC)
+DAY = LastDay(
+    hours=[
+        Hour(FIRST_HOUR + dt.timedelta(hours=place), sent, failed, pushes)
+        for place, (sent, failed, pushes) in enumerate([(10, 0, 0), (40, 1, 0), (0, 0, 0)])
+    ],
+    repairs=[Repair("ORD-8", "status", 300, 500, NOW - dt.timedelta(minutes=8), NOW - dt.timedelta(minutes=7))],
 )
 
 
@@ -122,9 +140,45 @@ class FakeSource:
     def __init__(self) -> None:
         self.state = STATUS
         self.failed = [FAILED]
+        self.seen = LATEST
+        self.day = DAY
         self.trouble: Exception | None = None
         self.asked = 0
+        self.days_asked = 0
         self.looked_for: list[str] = []
+        self.done: list[tuple[object, ...]] = []
+        self.changes = [Change(17, "order.add", "ORD-9", "pending again")]
+
+    async def latest(self) -> Latest:
+        return self.seen
+
+    async def last_day(self) -> LastDay:
+        self.days_asked += 1
+        return self.day
+
+    async def retry(
+        self, ids: Sequence[int] | None = None, *, all_failed: bool = False, dry_run: bool = False, by: str
+    ) -> list[Change]:
+        self._do("retry", list(ids or ()), all_failed, dry_run, by)
+        return self.changes
+
+    async def discard(
+        self, ids: Sequence[int] | None = None, *, all_failed: bool = False, dry_run: bool = False, by: str
+    ) -> list[Change]:
+        self._do("discard", list(ids or ()), all_failed, dry_run, by)
+        return self.changes
+
+    async def pause(self, kind: str | None, reason: str | None, by: str) -> None:
+        self._do("pause", kind, reason, by)
+
+    async def resume(self, kind: str | None, by: str) -> int:
+        self._do("resume", kind, by)
+        return 1
+
+    def _do(self, *deed: object) -> None:
+        if self.trouble is not None:
+            raise self.trouble
+        self.done.append(deed)
 
     async def status(self) -> Status:
         self.asked += 1
@@ -141,6 +195,12 @@ class FakeSource:
         if self.trouble is not None:
             raise self.trouble
         return VIEW if number in {"ORD/7 ơ", "OMI-7"} else None
+
+
+AHEAD = Forecast(
+    Clearing(19, 12.0),
+    {cls: Clearing(12 if cls is CallClass.ADD else 7 if cls is CallClass.REFRESH else 0, 12.0) for cls in CallClass},
+)
 
 
 class Page:
@@ -162,7 +222,7 @@ class Page:
 def admin(serving: Start, logged: Any, session: Any) -> Start:
     async def start(token: str | Access | None = None) -> Page:
         source, metrics = FakeSource(), Metrics()
-        app = admin_app(source=source, metrics=metrics, token=token, log=logged.logger())
+        app = admin_app(source=source, metrics=metrics, token=token, log=logged.logger(), forecast=lambda _: AHEAD)
         server = await serving(app, name="admin")
         # localhost, not an address: the client keeps no cookies for addresses
         return Page(source, f"http://localhost:{server.port}", session, metrics)
@@ -192,6 +252,10 @@ async def test_the_status_page_shows_depths_ages_budget_token_leader_and_sweeps(
         "shop-1 0.1.0, up 3 h, seen",
         "leader",
         "incremental9 min ago1 min1202–",
+        "What waits: 19 calls, clear in 12 s. adds: 12 calls, clear in 12 s. fetches: 7 calls, clear in 12 s.",
+        "order.shippedORD/7 ơ500hmac-bodywaiting",
+        "ORD-8status300 → 500",
+        "discard row 11 by an@shop",
         'webhook.authorization = "token" pins it',
         "Schema 0005_roles",
     ):
@@ -212,6 +276,11 @@ async def test_what_omisell_or_the_shop_wrote_is_escaped_everywhere(admin: Start
         schema_version=EVIL,
     )
     page.source.failed = [replace(FAILED, order_number=EVIL, kind=EVIL)]
+    page.source.seen = Latest(
+        [PushSeen(EVIL, EVIL, EVIL, 1, EVIL, EVIL, NOW)],
+        [ByHand(NOW, EVIL, "retry", EVIL), ByHand(NOW, EVIL, EVIL, EVIL)],
+    )
+    page.source.day = replace(DAY, repairs=[Repair(EVIL, EVIL, None, 1, NOW, NOW)])
     for path in ("/", "/fragments/now", "/orders/OMI-7", f"/orders/{EVIL}", "/orders/%22%3E%3Cb%3E"):
         _, text, _ = await page.get(path)
         assert EVIL not in text
@@ -223,6 +292,7 @@ async def test_the_failed_rows_show_their_reason_and_never_their_payload(admin: 
     page = await admin()
     _, text, _ = await page.get("/")
     assert "Omisell says: SKU &lt;script&gt;alert(1)&lt;/script&gt; unknown" in text
+    assert '<span class="advice">put the product into Omisell&#39;s catalogue with exactly this SKU' in text
     assert '<a href="/orders/ORD-9">' in text
     assert "omisync outbox retry ID" in text
     assert "0912345678" not in text
@@ -248,11 +318,15 @@ async def test_trouble_is_told_at_the_top(admin: Start) -> None:
         sweeps=[],
         replicas=[],
         webhook_forms={},
+        pushes_silent_since=NOW - dt.timedelta(hours=2),
     )
     page.source.failed = []
+    page.source.seen = Latest([], [])
     _, text, _ = await page.get("/")
     for shown in ("order.cancel is paused", "stock-taking", "No leader.", "No token.", "two_at_omisell", "kept OMI-4"):
         assert shown in text
+    assert "No push comes any more" in text
+    assert "Nothing was changed by hand yet." in text
     assert "None was seen in the last minute." in text
     assert "No push yet." in text
 
@@ -292,7 +366,33 @@ async def test_with_the_database_gone_away_the_last_known_state_is_shown_with_it
 async def test_many_readers_make_one_question_a_second(admin: Start) -> None:
     page = await admin()
     await asyncio.gather(*(page.get("/fragments/now") for _ in range(20)))
-    assert page.source.asked == 1
+    assert (page.source.asked, page.source.days_asked) == (1, 1)
+
+
+async def test_the_last_day_is_drawn_by_the_hour_and_told_in_words(admin: Start) -> None:
+    page = await admin()
+    _, text, _ = await page.get("/")
+    assert 'aria-label="Orders sent by the hour: 50 in the last day, at most 40, at 06:00 UTC"' in text
+    assert 'aria-label="Pushes received by the hour: none in the last day"' in text
+    assert '<rect x="0.0" y="36.0" width="10" height="12.0"><title>05:00 UTC: 10</title></rect>' in text
+    assert '<rect x="12.0" y="0.0" width="10" height="48.0"><title>06:00 UTC: 40</title></rect>' in text
+    assert text.count("<rect ") == 3  # two hours with orders, one with a failure
+
+
+async def test_a_last_day_that_cannot_be_read_leaves_the_rest_of_the_page(
+    admin: Start, monkeypatch: Any, logged: Any
+) -> None:
+    page = await admin()
+
+    async def too_much() -> LastDay:
+        raise StoreUnavailable("the database did not answer in time")
+
+    monkeypatch.setattr(page.source, "last_day", too_much)
+    status, text, _ = await page.get("/")
+    assert status == 200
+    assert "Oldest unsent" in text
+    assert "<svg" not in text
+    assert logged.events("warning") == ["the last day could not be read"]
 
 
 async def test_an_orders_page_tells_its_story_in_order(admin: Start) -> None:
@@ -308,6 +408,7 @@ async def test_an_orders_page_tells_its_story_in_order(admin: Start) -> None:
         "omisell pushed order.shipped",
         "webhook status: 200 New → 500 Shipped",
         "outbox order.add done: added",
+        "operator retried by hand outbox row 3, by admin page",
     ]
     places = [words.index(part) for part in told]
     assert places == sorted(places)
@@ -405,7 +506,7 @@ async def test_styles_and_script_come_from_the_package_and_never_grow_old(admin:
     assert (await page.get("/static/..%2Fadmin.py"))[0] == 404
 
 
-@pytest.mark.parametrize("path", ["/", "/fragments/now", "/orders?number=1", "/orders/OMI-7"])
+@pytest.mark.parametrize("path", ["/", "/fragments/now", "/live", "/orders?number=1", "/orders/OMI-7"])
 async def test_with_a_token_set_nothing_is_shown_without_it(admin: Start, path: str) -> None:
     page = await admin(TOKEN)
     for wrong in ({}, bearer("wrong"), {"headers": {"Authorization": "Basic x"}}, {"cookies": {"omisync": "1.2"}}):
