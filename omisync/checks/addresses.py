@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from omisync.checks.kinds import Level
-from omisync.checks.names import Found, Known, Location, Names
+from omisync.checks.names import Found, Known, Location, Names, Vocabulary
+
+LEVELS: Final[tuple[Level, ...]] = ("province", "district", "subdistrict")
 
 MOST_CANDIDATES: Final = 8
 """Named to a person; more would not be read."""
@@ -57,7 +59,8 @@ class Gazetteer:
         below: dict[tuple[Level, int] | None, dict[Level, list[Location]]] = {}
         for each in locations:
             below.setdefault(each.parent, {}).setdefault(each.level, []).append(each)
-        known: dict[Level, Known] = {"province": Known(), "district": Known(), "subdistrict": Known()}
+        vocabulary = Vocabulary()
+        known: dict[Level, Known] = {level: Known(vocabulary) for level in LEVELS}
         self._provinces = Names(below.get(None, {}).get("province", ()), "province", known["province"])
         self._below = {
             (parent, level): Names(rows, level, known[level])

@@ -8,10 +8,11 @@ from typing import Final
 
 from rapidfuzz.distance import OSA
 
-from omisync.checks.folding import accented, joined, toned, words
+from omisync.checks.folding import accented, joined, plain, toned, words
 from omisync.checks.kinds import Level, Reading, own_reading, readings
 
-SHORTEST_TYPO: Final = 5  # letters of a name below which one wrong letter makes another name
+SHORTEST_TYPO: Final = 6  # letters of a name below which one wrong letter makes another name
+SHORTEST_WORD: Final = 3  # likewise of a word
 SECOND_TYPO: Final = 9  # letters from which two wrong letters are still the same name
 CLEARLY: Final = 2  # letters by which the next name must be further away
 MOST_NEAR: Final = 5
@@ -75,16 +76,29 @@ class Found:
 class _Row:
     location: Location
     own: Reading
+    words: tuple[str, ...]
     key: str
     tones: str
 
 
-class Known:
-    """All names of one level, wherever they are: what is another place's name is no slip of the pen."""
+class Vocabulary:
+    """The words of names of every level: what is made of these alone is no slip, but a name that Omisell lacks."""
 
     def __init__(self) -> None:
+        self.plain: set[str] = set()
+        self.toned: set[str] = set()
+
+
+class Known:
+    """All names of one level, wherever they are: what is another place's name is no slip of the pen.
+
+    Args:
+        vocabulary: the words of all names.
+    """
+
+    def __init__(self, vocabulary: "Vocabulary | None" = None) -> None:
         self.keys: set[str] = set()
-        self.tones: set[str] = set()
+        self.vocabulary = vocabulary or Vocabulary()
 
 
 class Names:
@@ -108,10 +122,11 @@ class Names:
             self._exact.setdefault(_composed(each.name), []).append(each)
             self._whole.setdefault(toned(of), []).append(each)
             own = own_reading(of, level)
-            row = _Row(each, own, joined(own.name), toned(own.name))
+            row = _Row(each, own, tuple(plain(own.name).split()), joined(own.name), toned(own.name))
+            self._known.vocabulary.plain.update(row.words)
+            self._known.vocabulary.toned.update(row.tones.split())
             self._by_key.setdefault(row.key, []).append(row)
             self._known.keys.add(row.key)
-            self._known.tones.add(row.tones)
 
     def only(self, row: Location) -> "Names":
         """The same with one row alone."""
@@ -148,17 +163,16 @@ class Names:
         return ()
 
     def _fitting(self, of: Sequence[str]) -> Sequence[Location]:
-        same_kind: list[tuple[_Row, Reading]] = []
-        other_kind: list[tuple[_Row, Reading]] = []
-        for reading in self._readings(of):
-            for row in self._by_key.get(joined(reading.name), ()):
-                (same_kind if self._agree(row, reading) else other_kind).append((row, reading))
-        if same_kind:
-            exactly = [row for row, reading in same_kind if _same_accents(row, reading)]
-            return _locations(exactly or [row for row, reading in same_kind if not self._is_anothers(reading)])
-        # Communes become wards, districts towns, and shoppers' forms keep the old kind: with the very same accents it
-        # is the place; without, it may be another.
-        return _locations([row for row, reading in other_kind if _same_accents(row, reading)])
+        found = [
+            (row, reading)
+            for reading in self._readings(of)
+            for row in self._by_key.get(joined(reading.name), ())
+            if self._agree(row, reading)
+        ]
+        if not accented(of):
+            return _locations(row for row, _ in found)
+        exactly = [row for row, reading in found if accented(reading.name) and toned(reading.name) == row.tones]
+        return _locations(exactly or [row for row, reading in found if not self._is_anothers(row, reading)])
 
     def _readings(self, of: Sequence[str]) -> Iterator[Reading]:
         yield from readings(of, self._level)
@@ -169,30 +183,53 @@ class Names:
         """Whether the kinds may be the same; no two provinces differ by their kind alone."""
         return self._level == "province" or not (reading.kinds and row.own.kinds) or bool(reading.kinds & row.own.kinds)
 
-    def _is_anothers(self, reading: Reading) -> bool:
-        """Whether it is, accent by accent, the name of another place: "Tân Quy" is not "Tân Quý" with one forgotten."""
-        return accented(reading.name) and toned(reading.name) in self._known.tones
+    def _is_anothers(self, row: _Row, reading: Reading) -> bool:
+        """Whether its accents make it another name: "Tân Quy" is not "Tân Quý" with one forgotten, "Tân Quỳy" may be.
+
+        The names of provinces are too few and too well known for that.
+        """
+        if self._level == "province":
+            return False
+        given, meant = toned(reading.name).split(), row.tones.split()
+        return (
+            given != meant
+            and len(given) == len(meant)
+            and all(
+                word == other or word in self._known.vocabulary.toned for word, other in zip(given, meant, strict=True)
+            )
+        )
 
     def _mistyped(self, text: str) -> Location | None:
-        """The name that is clearly nearest; never for a name with a number, nor for one that is another place's."""
+        """The name that is clearly nearest, when the text is no name at all; never one with a number in it."""
         attempts = [(reading, joined(reading.name)) for reading in self._readings(words(text))]
         attempts = [(reading, key) for reading, key in attempts if len(key) >= SHORTEST_TYPO]
-        if any(key in self._known.keys or any(map(str.isdigit, key)) for _, key in attempts):
+        if not attempts or any(key in self._known.keys or _has_digit(key) for _, key in attempts):
             return None
-        distances: list[tuple[int, bool, _Row]] = []
-        for key, rows in self._by_key.items():
-            if any(map(str.isdigit, key)):
-                continue
-            for row in rows:
-                tries = [(OSA.distance(typed, key), not self._agree(row, reading)) for reading, typed in attempts]
-                distances += [(*min(tries), row)] if tries else []
-        distances.sort(key=lambda each: each[:2])
-        if not distances:
+        rows = [row for of_key in self._by_key.values() for row in of_key if not _has_digit(row.key)]
+        slips = [
+            (slip, row)
+            for row in rows
+            for reading, _ in attempts
+            if self._agree(row, reading) and (slip := self._slip(plain(reading.name).split(), row)) is not None
+        ]
+        if not slips:
             return None
-        distance, other_kind, best = distances[0]
-        typos = 2 if len(best.key) >= SECOND_TYPO else 1
-        clear = len(distances) == 1 or distances[1][0] >= distance + CLEARLY
-        return best.location if distance <= typos and clear and not other_kind else None
+        slip, best = min(slips, key=lambda each: each[0])
+        others = (OSA.distance(key, row.key) for row in rows if row is not best for _, key in attempts)
+        return best.location if min(others, default=slip + CLEARLY) >= slip + CLEARLY else None
+
+    def _slip(self, typed: Sequence[str], row: _Row) -> int | None:
+        """How many letters are wrong, if all can be slips: at most one a word, and only in what is no word."""
+        if len(typed) < len(row.words) and min(map(len, row.words)) > 1:  # a blank too few as well
+            typed, meant = ["".join(typed)], [row.key]
+        elif len(typed) == len(row.words):
+            meant = list(row.words)
+        else:
+            return None
+        wrong = [(given, other) for given, other in zip(typed, meant, strict=True) if given != other]
+        if any(given in self._known.vocabulary.plain or not _is_slip(given, other) for given, other in wrong):
+            return None
+        return len(wrong) if len(wrong) <= (2 if len(row.key) >= SECOND_TYPO else 1) else None
 
     def nearest(self, text: str) -> Sequence[Location]:
         """What is spelled most alike, nearest first, for a person to choose from."""
@@ -208,8 +245,15 @@ class Names:
         return [location for likeness, location in alike[:MOST_NEAR] if likeness >= NEAR_ENOUGH]
 
 
-def _same_accents(row: _Row, reading: Reading) -> bool:
-    return accented(reading.name) and toned(reading.name) == row.tones
+def _is_slip(given: str, meant: str) -> bool:
+    """One letter left out, too many, or in its neighbour's place. Another letter makes another name: Gai is not Bài."""
+    if min(len(given), len(meant)) < SHORTEST_WORD or OSA.distance(given, meant) != 1:
+        return False
+    return len(given) != len(meant) or sorted(given) == sorted(meant)
+
+
+def _has_digit(key: str) -> bool:
+    return any(map(str.isdigit, key))
 
 
 def _locations(rows: Iterable[_Row]) -> Sequence[Location]:

@@ -3,13 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from omisync.checks.addresses import Address, Gazetteer, Resolution
+from omisync.checks.addresses import LEVELS, Address, Gazetteer, Resolution
 from omisync.checks.contact import fault_of_email, fault_of_zip
 from omisync.checks.findings import Change, Finding
 from omisync.checks.phones import read_phone
 
 RECEIVER = "receiver"
-LEVELS = ("province", "district", "subdistrict")
 _SYSTEM = "Omisell's address system"
 
 
@@ -34,7 +33,7 @@ def judge_address(body: Mapping[str, object], gazetteer: Gazetteer) -> Verdict:
     given = {level: _text(_receiver(body).get(f"{level}_name")) for level in LEVELS}
     if not any(name.strip() for name in given.values()):
         return Verdict()
-    result = gazetteer.resolve(Address(**given))
+    result = gazetteer.resolve(Address(given["province"], given["district"], given["subdistrict"]))
     if result.address is None:
         return Verdict(findings=(Finding(f"{RECEIVER}.{result.level}_name", _why(result)),))
     sent = {level: getattr(result.address, level) for level in LEVELS}

@@ -24,8 +24,6 @@ def resolve(gazetteer: Gazetteer, text: str) -> Resolution:
         ("Phuong Mai | Dong Da | HN", "Phường Phương Mai, Quận Đống Đa, Thành phố Hà Nội"),
         ("bến nghé q1 | Quận 1 | hcm", "Phường Bến Nghé, Quận 1, Thành phố Hồ Chí Minh"),
         ("Bến Nghé, Quận 1 | Quận 1 | Hồ Chí Minh", "Phường Bến Nghé, Quận 1, Thành phố Hồ Chí Minh"),
-        # old forms still offer the district that has become a town
-        ("Linh Trung | Quận Thủ Đức | Hồ Chí Minh", "Phường Linh Trung, Thành phố Thủ Đức, Thành phố Hồ Chí Minh"),
         # a town, and a district of the same name around it: the ward tells
         ("Hưng Trí | Kỳ Anh | Hà Tĩnh", "Phường Hưng Trí, Thị xã Kỳ Anh, Tỉnh Hà Tĩnh"),
         # without a district, where the province has one ward of that name
@@ -83,8 +81,8 @@ def test_the_accents_decide_where_they_are_written(old: Gazetteer) -> None:
     assert str(resolve(old, "P. Hương Văn | Hương Trà | Huế").address).startswith("Phường Hương Văn,")
 
 
-def test_another_kind_without_accents_is_not_taken_for_the_same_place(old: Gazetteer) -> None:
-    result = resolve(old, "| Quan Thu Duc | Ho Chi Minh")
+def test_another_kind_is_not_taken_for_the_same_place(old: Gazetteer) -> None:
+    result = resolve(old, "| Quận Thủ Đức | Hồ Chí Minh")
     assert (result.address, result.reason) == (None, "unknown")
     assert "Thành phố Thủ Đức, Thành phố Hồ Chí Minh" in map(str, result.candidates)
 

@@ -48,6 +48,7 @@ ENGLISH = {
     "Phường": "Ward",
     "Xã": "Commune",
     "Thị trấn": "Township",
+    "Thị Trấn": "Township",
     "Đặc khu": "Special Zone",
 }
 TONE_PLACES = {
@@ -232,7 +233,7 @@ def corpus(rows: Sequence[Location], seed: int) -> list[Case]:
             spelling(meant.subdistrict, chance),
         )
         how = spelling.__name__
-        match chance.randrange(14):
+        match chance.randrange(24):
             case 0 | 1 if meant.province in NICKNAMES:
                 given, how = replace(given, province=chance.choice(NICKNAMES[meant.province])), how + ", nickname"
             case 2:
@@ -252,28 +253,99 @@ def corpus(rows: Sequence[Location], seed: int) -> list[Case]:
     return found
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
-@pytest.mark.parametrize("division", ["old", "new"])
-def test_addresses_of_every_spelling_are_resolved_and_never_wrongly(
-    request: pytest.FixtureRequest, division: str, seed: int
-) -> None:
-    rows: tuple[Location, ...] = request.getfixturevalue(f"{division}_rows")
-    gazetteer: Gazetteer = request.getfixturevalue(division)
-    cases = corpus(rows, seed)
-    wrong, lost, left = [], [], []
+def slips(rows: Sequence[Location], seed: int) -> list[Case]:
+    """A slip of the pen, or a wrong accent, in each."""
+    chance = random.Random(seed)  # noqa: S311 - no secret
+    found: list[Case] = []
+    for number, meant in enumerate(chance.sample(places(rows), CASES)):
+        mess = (slip, wrong_tone)[number % 2]
+        given = replace(meant, subdistrict=mess(meant.subdistrict, chance))
+        found.append(Case(meant, given, mess.__name__))
+    return found
+
+
+@dataclass
+class Score:
+    """How the cases of a corpus ended."""
+
+    right: int
+    wrong: list[str]
+    lost: list[str]
+    left: list[str]
+
+    def __str__(self) -> str:
+        return "\n".join([f"{self.right} right", "WRONG", *self.wrong, "LOST", *self.lost, "LEFT", *self.left])
+
+
+def score(gazetteer: Gazetteer, cases: Sequence[Case]) -> Score:
+    """Resolves each case. Lost: undecided, and what was meant is not even among the candidates."""
+    found = Score(0, [], [], [])
     for case in cases:
         result = gazetteer.resolve(case.given)
-        if result.address is not None:
-            if result.address != case.meant:
-                wrong.append(f"{case}, was taken for {result.address}")
-            continue
-        meant = {"province": Address(case.meant.province), "district": replace(case.meant, subdistrict="")}
-        if meant.get(result.level or "", case.meant) in result.candidates or case.meant in result.candidates:
-            left.append(f"{case}: {result.reason}")
+        whole = {"province": Address(case.meant.province), "district": replace(case.meant, subdistrict="")}
+        named = {case.meant, whole.get(result.level or "", case.meant)}
+        if result.address == case.meant:
+            found.right += 1
+        elif result.address is not None:
+            found.wrong.append(f"{case}, was taken for {result.address}")
+        elif named & set(result.candidates):
+            found.left.append(f"{case}: {result.reason}")
         else:
-            lost.append(f"{case}, is not among {[str(each) for each in result.candidates]} ({result.reason})")
-    right = len(cases) - len(wrong) - len(lost) - len(left)
-    told = "\n".join([f"{right} of {len(cases)} right", "WRONG", *wrong, "LOST", *lost, "LEFT", *left])
-    assert not wrong, told
-    assert not lost, told
-    assert right >= RIGHT * len(cases), told
+            found.lost.append(f"{case}, is not among {[str(each) for each in result.candidates]} ({result.reason})")
+    return found
+
+
+@pytest.fixture(params=["old", "new"])
+def division(request: pytest.FixtureRequest) -> tuple[Gazetteer, tuple[Location, ...]]:
+    """Each of the two divisions."""
+    return request.getfixturevalue(request.param), request.getfixturevalue(f"{request.param}_rows")
+
+
+Division = tuple[Gazetteer, tuple[Location, ...]]
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_addresses_of_every_spelling_are_resolved_and_never_wrongly(division: Division, seed: int) -> None:
+    gazetteer, rows = division
+    cases = corpus(rows, seed)
+    found = score(gazetteer, cases)
+    assert found.wrong == [], found
+    assert found.lost == [], found
+    assert found.right >= RIGHT * len(cases), found
+
+
+def test_slips_and_wrong_accents_are_mended_or_left_but_never_resolved_wrongly(division: Division) -> None:
+    gazetteer, rows = division
+    found = score(gazetteer, slips(rows, seed=4))
+    assert found.wrong == [], found
+    assert found.right >= CASES // 2, found
+    assert len(found.lost) <= CASES // 50, found
+
+
+def test_places_that_omisells_list_lacks_are_not_taken_for_others(old_rows: tuple[Location, ...]) -> None:
+    """Half of the wards are missing. Not one in a thousand of these is taken for another.
+
+    It can be none only where the list has the word: of Nậm Càn and Nậm Cắn, no other place holds either.
+    """
+    chance = random.Random(5)  # noqa: S311 - no secret
+    kept = [row for row in old_rows if row.level != "subdistrict" or chance.random() < 0.5]
+    gazetteer, there = Gazetteer(kept), set(places(kept))
+    missing = [place for place in places(old_rows) if place not in there]
+    asked = chance.sample(missing, CASES * 5)
+    taken = {str(place): str(found) for place in asked if (found := gazetteer.resolve(place).address) is not None}
+    assert len(taken) <= len(asked) // 1000, taken
+
+
+def test_wards_from_before_the_reform_are_not_taken_for_others_of_after_it(
+    old_rows: tuple[Location, ...], new: Gazetteer
+) -> None:
+    """Without its district, as it may stand in an old customer's record: only a ward of the very name is found."""
+    chance = random.Random(6)  # noqa: S311 - no secret
+    for place in chance.sample(places(old_rows), CASES * 2):
+        found = new.resolve(replace(place, district="")).address
+        if found is not None:
+            assert name_alone(found.subdistrict) == name_alone(place.subdistrict), place
+
+
+def name_alone(ward: str) -> str:
+    return without_accents(kind_of(ward)[1]).casefold()
