@@ -15,6 +15,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 from omisync.omisell import OmisellError, Tokens
 from omisync.store import Inbox, Outbox, StoreError, Sweeps
 from omisync.sync.listing import Incomplete
+from omisync.sync.mirrors import MirrorKeeper
 from omisync.sync.pace import Pace
 from omisync.sync.sweeper import Sweeper
 from omisync.sync.tally import Swept
@@ -25,6 +26,8 @@ TOKEN_MARGIN = 3600.0  # seconds before its end at which a token is refreshed: h
 TOKEN_TIMEOUT = 150.0
 SWEEP_TIMEOUT = 1800.0
 FULL_TIMEOUT = 4 * 3600.0
+MIRRORS_EVERY = 60.0  # seconds between looks at which copy of a list is due
+MIRRORS_TIMEOUT = 3600.0  # a large catalogue is read page by page, behind everything else
 RETENTION_EVERY = 3600.0
 RETENTION_TIMEOUT = 600.0
 RETENTION_BATCH = 1000  # rows a statement: short locks, little WAL at once
@@ -72,6 +75,7 @@ class Schedule:
         outbox: Outbox,
         inbox: Inbox,
         counters: JobCounters,
+        mirrors: MirrorKeeper | None = None,
     ) -> None:
         self._timetable = timetable
         self._leads = leads
@@ -81,6 +85,7 @@ class Schedule:
         self._outbox = outbox
         self._inbox = inbox
         self._counters = counters
+        self._mirrors = mirrors
         self._pace = Pace(timetable.sweep_interval)
         self._full_sweep = asyncio.Lock()
         self._scheduler = AsyncIOScheduler(
@@ -99,6 +104,8 @@ class Schedule:
         self._add("full", self._full, FULL_TIMEOUT, CronTrigger(hour=full_at.hour, minute=full_at.minute))
         self._add("full overdue", self._full_if_overdue, FULL_TIMEOUT, IntervalTrigger(hours=1), soon)
         self._add("retention", self._retention, RETENTION_TIMEOUT, IntervalTrigger(seconds=RETENTION_EVERY))
+        if self._mirrors is not None:
+            self._add("mirrors", self._mirrors.keep, MIRRORS_TIMEOUT, IntervalTrigger(seconds=MIRRORS_EVERY), soon)
         self._scheduler.start()
         self._clock_watch = asyncio.create_task(self._watch_clock())
 

@@ -1,13 +1,16 @@
 """Adds one order at Omisell so that it is there once: looks before it sends again, adopts what it finds."""
 
 import json
+from collections.abc import Mapping
 
+from omisync.checks.refusals import explained
 from omisync.omisell import ListedOrder, OmisellError, Refused, is_final
 from omisync.store import Claim, Ending, Reached
 from omisync.sync.flight import Held
 from omisync.sync.listing import Incomplete
 from omisync.sync.lookup import Lookup
 from omisync.sync.ports import OmisellApi
+from omisync.sync.prepare import Hold, Preparer, Unfit, Untouched
 from omisync.sync.rules import FIRST_LOOK, SendingRules
 
 UNKNOWN_OUTCOME = "the outcome of an attempt is not known; looking for the order at Omisell before sending again"
@@ -16,10 +19,13 @@ UNKNOWN_OUTCOME = "the outcome of an attempt is not known; looking for the order
 class Adder:
     """Decides how an add's claim ends. Throttling and trouble with the token are the caller's."""
 
-    def __init__(self, omisell: OmisellApi, lookup: Lookup, rules: SendingRules) -> None:
+    def __init__(
+        self, omisell: OmisellApi, lookup: Lookup, rules: SendingRules, preparer: Preparer | None = None
+    ) -> None:
         self._omisell = omisell
         self._lookup = lookup
         self._rules = rules
+        self._preparer = preparer or Untouched()
 
     async def work(self, claim: Claim, held: Held) -> Ending:
         """Sends, or looks, and says how the claim ends.
@@ -38,10 +44,16 @@ class Adder:
     async def _send(self, claim: Claim, held: Held) -> Ending:
         try:
             body = self._body(claim)
+            _json(body)  # what JSON cannot hold is the shop's fault, told before any check
         except (ValueError, RecursionError) as error:
             return self._failed(claim, f"the payload cannot be sent: {type(error).__name__}; is a number out of range?")
+        prepared = await self._preparer.prepare(body)
+        if isinstance(prepared, Unfit):
+            return self._failed(claim, prepared.why)
+        if isinstance(prepared, Hold):
+            return Ending(claim, "pending", error=prepared.why, delay=prepared.seconds, reached=Reached.NO)
         try:
-            added = await self._omisell.add_order(body, on_send=held.about_to_send)
+            added = await self._omisell.add_order(_json(prepared.body), on_send=held.about_to_send)
         except Refused as refusal:
             return await self._refused(claim, refusal)
         final = is_final(added.status_id) if added.status_id is not None else None
@@ -50,7 +62,7 @@ class Adder:
             "done",
             "added",
             event="added",
-            event_data=json.dumps({"outbox_id": claim.id}),
+            event_data=_json({"outbox_id": claim.id, **prepared.notes()}),
             omisell_order_number=added.omisell_order_number,
             status_id=added.status_id,
             status_name=added.status_name,
@@ -62,7 +74,7 @@ class Adder:
 
     async def _refused(self, claim: Claim, refusal: Refused) -> Ending:
         if not refusal.may_be_duplicate and claim.attempts == 0:
-            return self._failed(claim, refusal.words())
+            return self._failed(claim, explained(refusal.words()))
         try:
             found = await self._lookup.find(claim.order_number, claim.sent_age)
         except (OmisellError, Incomplete):
@@ -72,7 +84,7 @@ class Adder:
         if refusal.may_be_duplicate and claim.attempts == 0:
             # it may be there and not be listed yet: it is sent again only when that can be told
             return self._uncertain(claim, refusal.words(), spent=1)
-        return self._failed(claim, refusal.words())
+        return self._failed(claim, explained(refusal.words()))
 
     async def _look(self, claim: Claim) -> Ending:
         try:
@@ -131,14 +143,14 @@ class Adder:
             claim, "failed", error=why, spent=1, reached=Reached.NO, event="failed", event_data=_why(claim, why)
         )
 
-    def _body(self, claim: Claim) -> str:
-        body = json.loads(claim.payload or "{}")
+    def _body(self, claim: Claim) -> dict[str, object]:
+        body: dict[str, object] = json.loads(claim.payload or "{}")
         for name, value in self._rules.defaults.items():
             if body.get(name) is None:
                 body[name] = value
         if body.get("created_time") is None:
             body["created_time"] = claim.created_time
-        return json.dumps(body, ensure_ascii=False, allow_nan=False)
+        return body
 
     def after_failure(self, claim: Claim, why: str, *, maybe_applied: bool, outage: bool) -> Ending:
         """How the claim ends when the call failed in a way that time can mend."""
@@ -156,6 +168,10 @@ class Adder:
         # in an outage nobody is tried anyway: everything keeps its place, and flows again oldest first
         delay_or_place = self._rules.backoff.delay(claim.attempts) if spent else None
         return Ending(claim, "pending", error=why, spent=spent, delay=delay_or_place, reached=Reached.NO)
+
+
+def _json(value: Mapping[str, object]) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
 def _why(claim: Claim, why: str) -> str:

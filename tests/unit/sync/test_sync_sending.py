@@ -181,7 +181,9 @@ async def test_a_number_that_orders_has_is_adopted_without_a_call(omisell: FakeO
 async def test_a_refusal_fails_at_once_with_omisells_own_words(omisell: FakeOmisell, adder: Adder) -> None:
     omisell.added = Refused("SKU cannot be ordered.", attr_error={"items": ["SKU X"]})
     ending = await adder.work(claim(), held())
-    assert (ending.state, ending.error) == ("failed", 'SKU cannot be ordered. {"items": ["SKU X"]}')
+    words, _, advice = str(ending.error).partition("\n")
+    assert (ending.state, words) == ("failed", 'SKU cannot be ordered. {"items": ["SKU X"]}')
+    assert advice.startswith("What to do: put the product into Omisell's catalogue")
     assert json.loads(str(ending.event_data)) == {"outbox_id": 7, "why": ending.error}
     assert omisell.calls == ["add"]
 

@@ -1,0 +1,231 @@
+"""Looks at an order before it is sent: mends what can be mended, says what cannot, keeps back what must wait."""
+
+import asyncio
+import time
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final, Literal, Protocol, TypeAlias
+
+import structlog
+
+from omisync.checks.addresses import Gazetteer
+from omisync.checks.findings import Change, Finding
+from omisync.checks.names import Location
+from omisync.checks.order import RECEIVER, Verdict, judge_address, judge_contact, skus_of
+from omisync.store.mirrors import MirrorAge, MirrorName, PlaceRow
+
+LOOK_AGAIN: Final = 15.0  # seconds between looks at whether a copy was renewed
+HOLD_LOOK: Final = 60.0  # seconds until an order that waits for a SKU is looked at again; it costs no call
+MOST_NAMED: Final = 10  # SKUs named in a reason
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What is to be sent.
+
+    Attributes:
+        body: of Add Order.
+        changes: what was changed in it.
+        findings: what is wrong with it all the same.
+    """
+
+    body: Mapping[str, object]
+    changes: tuple[Change, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+    def notes(self) -> dict[str, object]:
+        """For the order's timeline; without the buyer's own data."""
+        changed = [
+            {"field": each.field} if each.private else {"field": each.field, "given": each.given, "sent": each.sent}
+            for each in self.changes
+        ]
+        noted = [{"field": each.field, "why": each.why} for each in self.findings]
+        return {name: rows for name, rows in (("changed", changed), ("noted", noted)) if rows}
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """The order must wait.
+
+    Attributes:
+        why: for people.
+        seconds: until it is looked at again.
+    """
+
+    why: str
+    seconds: float = HOLD_LOOK
+
+
+@dataclass(frozen=True, slots=True)
+class Unfit:
+    """The order cannot be sent as it is, and nobody but the shop can say what was meant."""
+
+    why: str
+
+
+Outcome: TypeAlias = Prepared | Hold | Unfit
+
+
+class Preparer(Protocol):
+    """What an order goes through before it is sent."""
+
+    async def prepare(self, body: dict[str, object]) -> Outcome:
+        """Says what to do with the order.
+
+        Raises:
+            OmisellError, StoreError: it cannot be told now; surely nothing of the order has gone out.
+        """
+        ...
+
+
+class Untouched:
+    """Sends everything as it is."""
+
+    async def prepare(self, body: dict[str, object]) -> Outcome:
+        """The order as it is."""
+        return Prepared(body)
+
+
+class MirrorView(Protocol):
+    """The copies of Omisell's lists, as far as orders are held against them."""
+
+    async def ages(self) -> dict[MirrorName, MirrorAge]:
+        """How each copy stands."""
+        ...
+
+    async def locations(self) -> list[PlaceRow]:
+        """All places."""
+        ...
+
+    async def unknown_skus(self, skus: Collection[str]) -> list[str]:
+        """Those of the SKUs that no list has."""
+        ...
+
+
+class Products(Protocol):
+    """Makes products known at Omisell."""
+
+    async def make(self, sku: str) -> str | None:
+        """None when the SKU is known now; else why not."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class CheckRules:
+    """What the configuration says of checks; `country` is Omisell's, two letters."""
+
+    addresses: Literal["fix", "report", "off"]
+    phones: Literal["fix", "report", "off"]
+    skus: Literal["hold", "report", "off"]
+    country: str
+
+
+class Checker:
+    """Holds orders against the copies of Omisell's lists. A check whose list was never read is off.
+
+    Args:
+        mirrors: the copies.
+        rules: what to do about what is found.
+        products: makes a missing product known; None where that is not wanted.
+    """
+
+    def __init__(self, mirrors: MirrorView, rules: CheckRules, products: Products | None = None) -> None:
+        self._mirrors = mirrors
+        self._rules = rules
+        self._products = products
+        self._looking = asyncio.Lock()
+        self._look_at = 0.0
+        self._ages: dict[MirrorName, MirrorAge] = {}
+        self._gazetteer: Gazetteer | None = None
+        self._gazetteer_of: object = None
+        self._log = structlog.get_logger("checks")
+
+    async def prepare(self, body: dict[str, object]) -> Outcome:
+        """Says what to do with the order; see `Preparer`."""
+        await self._look()
+        address = self._address(body)
+        if self._rules.addresses == "fix" and address.findings:
+            return Unfit("; ".join(map(str, address.findings)))
+        contact = self._contact(body)
+        skus = await self._missing(body)
+        if self._rules.skus == "hold" and skus:
+            return Hold(f"waits for what is not in Omisell's catalogue: {_joined(skus)}; it goes by itself once it is")
+        changes: tuple[Change, ...] = ()
+        findings = [*address.findings, *contact.findings]
+        if self._rules.addresses == "fix":
+            changes += address.changes
+        else:
+            findings += [Finding(each.field, f"Omisell writes it {each.sent!r}") for each in address.changes]
+        if self._rules.phones == "fix":
+            changes += contact.changes
+        findings += [Finding("items", f"not in Omisell's catalogue: {_joined(skus)}")] if skus else []
+        return Prepared(_with(body, changes), changes, tuple(findings))
+
+    def _address(self, body: dict[str, object]) -> Verdict:
+        if self._rules.addresses == "off" or self._gazetteer is None or _goes_abroad(body, self._rules.country):
+            return Verdict()
+        return judge_address(body, self._gazetteer)
+
+    def _contact(self, body: dict[str, object]) -> Verdict:
+        return Verdict() if self._rules.phones == "off" else judge_contact(body, self._rules.country)
+
+    async def _missing(self, body: dict[str, object]) -> list[str]:
+        """SKUs that Omisell does not know, each with the reason why it could not be made known, if that was tried."""
+        if self._rules.skus == "off" or not any(_was_read(self._ages.get(name)) for name in ("catalogue", "products")):
+            return []
+        missing = []
+        for sku in await self._mirrors.unknown_skus(skus_of(body)):
+            why = None if self._products is None else await self._products.make(sku)
+            if self._products is None or why is not None:
+                missing.append(sku if why is None else f"{sku} ({why})")
+        return missing
+
+    async def _look(self) -> None:
+        """Takes up a copy that was renewed."""
+        async with self._looking:
+            if time.monotonic() < self._look_at:
+                return
+            self._ages = await self._mirrors.ages()
+            places = self._ages.get("locations")
+            current = places.refreshed_at if places is not None and _was_read(places) else None
+            if self._rules.addresses != "off" and current != self._gazetteer_of:
+                rows = await self._mirrors.locations() if current is not None else []
+                gazetteer = await asyncio.to_thread(_gazetteer, rows)
+                self._gazetteer = None if gazetteer.is_empty else gazetteer
+                self._gazetteer_of = current
+                self._log.info("addresses are held against Omisell's places", places=len(rows))
+            self._look_at = time.monotonic() + LOOK_AGAIN
+
+
+def _was_read(age: MirrorAge | None) -> bool:
+    return age is not None and age.offered and age.refreshed_at is not None
+
+
+def _gazetteer(rows: Iterable[PlaceRow]) -> Gazetteer:
+    return Gazetteer(
+        Location(
+            row.level,
+            row.id,
+            row.name,
+            None if row.parent_level is None or row.parent_id is None else (row.parent_level, row.parent_id),
+        )
+        for row in rows
+    )
+
+
+def _goes_abroad(body: Mapping[str, object], country: str) -> bool:
+    receiver = body.get(RECEIVER)
+    named = receiver.get("country") if isinstance(receiver, Mapping) else None
+    return isinstance(named, str) and len(named.strip()) == 2 and named.strip().upper() != country.upper()
+
+
+def _with(body: dict[str, object], changes: Iterable[Change]) -> dict[str, object]:
+    """The body with the receiver's fields changed; the order of fields stays."""
+    receiver = body.get(RECEIVER)
+    changed = {each.field.removeprefix(f"{RECEIVER}."): each.sent for each in changes}
+    return body if not changed or not isinstance(receiver, Mapping) else {**body, RECEIVER: {**receiver, **changed}}
+
+
+def _joined(skus: list[str]) -> str:
+    more = f" and {len(skus) - MOST_NAMED} more" if len(skus) > MOST_NAMED else ""
+    return "SKU " + ", ".join(skus[:MOST_NAMED]) + more
