@@ -1,0 +1,1 @@
+"""What omisync is compared with, each a process of its own."""
