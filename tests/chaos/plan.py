@@ -81,7 +81,7 @@ def plan(options: Options) -> tuple[Blow, ...]:
 
 def _from_the_start(dice: random.Random) -> Iterator[Blow]:
     yield Blow(0.0, "duplicates", {"mode": DUPLICATES[0]})
-    yield Blow(0.5, "weather", {"faults": _weather(dice)})
+    yield Blow(0.5, "weather", {"faults": {**_weather(dice), "push_drop": 0.15}})  # every night loses pushes
 
 
 def _times(options: Options, dice: random.Random, a_minute: float, least: int = 1) -> list[float]:
