@@ -11,7 +11,7 @@ import structlog
 
 from omisync import __version__
 from omisync.config import Settings
-from omisync.omisell import Authorizer, Budget, OmisellClient, Shares, connect
+from omisync.omisell import Authorizer, Budget, Shares, connect
 from omisync.schedule import Schedule, Timetable
 from omisync.service_manager import notify, watchdog_interval
 from omisync.store import (
@@ -30,19 +30,18 @@ from omisync.store import (
 )
 from omisync.store.bucket import SharedBucket
 from omisync.store.migrations import require_current
-from omisync.store.mirrors import MirrorName, Mirrors, ProductSource
+from omisync.store.mirrors import Mirrors
 from omisync.store.operator import Operator, Status
 from omisync.sync.add import Adder
 from omisync.sync.backoff import Backoff
 from omisync.sync.breaker import Breaker
 from omisync.sync.budget import SharedBudget
 from omisync.sync.cancel import Canceller
+from omisync.sync.checking import checker, wanted_lists
 from omisync.sync.lookup import Lookup
 from omisync.sync.loop import Wake, forever
 from omisync.sync.mirrors import MirrorKeeper
 from omisync.sync.outlook import outlook
-from omisync.sync.prepare import Checker, CheckRules
-from omisync.sync.products import ProductMaker
 from omisync.sync.refresher import Refresher
 from omisync.sync.rules import SendingRules
 from omisync.sync.sender import Sender
@@ -174,10 +173,12 @@ class Daemon:
                 record=ListLag(self._database),
             )
             rules = _rules(settings)
-            mirrors = Mirrors(self._database)
+            lists = wanted_lists(settings.checks)
+            mirrors = MirrorKeeper(omisell, Mirrors(self._database), every=lists, shop_id=omisell_settings.shop_id)
+            checks = checker(settings.checks, omisell_settings.country, omisell, self._database)
             sender = Sender(
                 self._outbox,
-                Adder(omisell, lookup, rules, self._checker(omisell, mirrors)),
+                Adder(omisell, lookup, rules, checks),
                 Canceller(omisell, lookup, rules),
                 breaker,
                 self._budget,
@@ -213,18 +214,10 @@ class Daemon:
                 outbox=self._outbox,
                 inbox=self._inbox,
                 counters=self.metrics,
-                mirrors=MirrorKeeper(omisell, mirrors, every=_wanted_lists(settings), shop_id=omisell_settings.shop_id),
+                mirrors=mirrors,
             )
             self._wake_refresher = refresher.wake
             await self._run_parts(sender, refresher, schedule, breaker)
-
-    def _checker(self, omisell: OmisellClient, mirrors: Mirrors) -> Checker:
-        checks = self._settings.checks
-        products = None
-        if checks.create_products and checks.product_function is not None:
-            products = ProductMaker(omisell, ProductSource(self._database, checks.product_function), mirrors)
-        country = self._settings.omisell.country
-        return Checker(mirrors, CheckRules(checks.addresses, checks.phones, checks.skus, country), products)
 
     async def _run_parts(self, sender: Sender, refresher: Refresher, schedule: Schedule, breaker: Breaker) -> None:
         grace = self._settings.daemon.grace
@@ -369,17 +362,6 @@ def _authorizer(settings: Settings) -> Authorizer:
 def _admin_token(settings: Settings) -> str | None:
     token = settings.admin.token
     return None if token is None else token.get_secret_value()
-
-
-def _wanted_lists(settings: Settings) -> dict[MirrorName, float]:
-    """The lists that the checks need, and the small ones that people look at; seconds until each is due again."""
-    checks = settings.checks
-    wanted: dict[MirrorName, float] = {"shops": checks.refresh, "pickups": checks.refresh}
-    if checks.skus != "off":
-        wanted |= {"catalogue": checks.refresh, "products": checks.refresh}
-    if checks.addresses != "off":
-        wanted["locations"] = checks.refresh_locations
-    return wanted
 
 
 def _rules(settings: Settings) -> SendingRules:

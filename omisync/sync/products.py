@@ -7,6 +7,7 @@ import structlog
 
 from omisync.checks.refusals import explained
 from omisync.omisell import Refused, Unavailable
+from omisync.store import StoreMisused
 
 NO_SOONER: Final = 900.0  # seconds until a product that Omisell refused, or that nobody describes, is tried again
 
@@ -50,12 +51,15 @@ class ProductMaker:
 
         Raises:
             OmisellError: Throttled, AuthenticationFailed; Unavailable, which says nothing of the order itself.
-            StoreError: the merchant's function cannot be asked.
+            StoreUnavailable: the merchant's function cannot be asked now.
         """
         until, why = self._in_vain.get(sku, (0.0, ""))
         if time.monotonic() < until:
             return why
-        body = await self._desk.product(sku)
+        try:
+            body = await self._desk.product(sku)
+        except StoreMisused as error:  # the function itself is wrong; the order need not suffer for it
+            return self._not_made(sku, str(error))
         if body is None:
             return self._not_made(sku, "checks.product_function has no product for it")
         try:

@@ -9,6 +9,7 @@ import pytest
 
 from omisync.checks.findings import Change, Finding
 from omisync.omisell import Refused, Throttled, Unavailable
+from omisync.store import StoreMisused
 from omisync.store.mirrors import MirrorAge, MirrorName, PlaceRow
 from omisync.sync.prepare import Checker, CheckRules, Hold, Prepared, Preparer, Unfit, Untouched
 from omisync.sync.products import ProductMaker
@@ -214,9 +215,12 @@ class Desk:
     """Omisell's Add Product, and the merchant's function, which has a product for what begins with P."""
 
     fault: Exception | None = None
+    broken: Exception | None = None
     sent: list[str] = field(default_factory=list)
 
     async def product(self, sku: str) -> str | None:
+        if self.broken is not None:
+            raise self.broken
         return json.dumps({"sku": sku}) if sku.startswith("P") else None
 
     async def add_product(self, body: str) -> None:
@@ -259,6 +263,13 @@ async def test_a_product_that_the_merchant_does_not_describe_is_missing_as_befor
         "items: not in Omisell's catalogue: SKU X-1 (checks.product_function has no product for it)"
     )
     assert desk.sent == []
+
+
+async def test_a_function_that_fails_keeps_no_order_back_that_is_only_reported_on() -> None:
+    desk = Desk(broken=StoreMisused("checks.product_function shop.product failed for SKU P-1: no price"))
+    prepared = await creating(desk, Copies(), "report").prepare(order("P-1"))
+    assert isinstance(prepared, Prepared)
+    assert "shop.product failed for SKU P-1: no price" in prepared.findings[0].why
 
 
 async def test_what_is_not_known_of_a_product_is_not_said_of_the_order() -> None:
