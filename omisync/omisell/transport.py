@@ -10,6 +10,7 @@ from typing import Final, Protocol
 
 import aiohttp
 
+from omisync.clock import since_boot
 from omisync.omisell.budget import Budget
 from omisync.omisell.errors import NotFound, OmisellError, Refused, Throttled, Unavailable
 from omisync.omisell.models import integer
@@ -69,7 +70,7 @@ class Transport:
 
     def server_time(self) -> float:
         """Omisell's clock, Unix seconds: its last answer's, carried on by ours."""
-        return time.time() if self._server_time is None else self._server_time + time.monotonic() - self._seen_at
+        return time.time() if self._server_time is None else self._server_time + since_boot() - self._seen_at
 
     @property
     def clock_skew(self) -> float | None:
@@ -129,7 +130,7 @@ class Transport:
             observe(int(limit[1]), int(limit[2]))
         try:
             self._server_time = parsedate_to_datetime(answer.headers.get("Date", "")).timestamp()
-            self._seen_at = time.monotonic()
+            self._seen_at = since_boot()
         except (ValueError, OverflowError):
             pass  # no clock in this answer
 

@@ -1,11 +1,11 @@
 """What is in flight under a lease: renewed while calls last, known to be lost when it is."""
 
-import time
 import uuid
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from omisync.clock import since_boot
 from omisync.store.outbox import LEASE_SECONDS
 
 RENEW_EVERY = 4.0  # seconds; a lease outlasts two renewals that fail
@@ -20,7 +20,7 @@ class LeaseLost(Exception):
 
 @dataclass(slots=True)
 class Held:
-    """One row under lease. `good_until` is on the monotonic clock: no machine's wall clock matters."""
+    """One row under lease. `good_until` is by the clock `since_boot`: no wall clock matters, and no sleep."""
 
     lease: uuid.UUID
     good_until: float
@@ -32,7 +32,7 @@ class Held:
         Raises:
             LeaseLost: the lease may have run out; the request must not go.
         """
-        if time.monotonic() > self.good_until:
+        if since_boot() > self.good_until:
             raise LeaseLost
         self.sent = True
 
@@ -48,7 +48,7 @@ class Flight(Generic[K]):
         return len(self._held)
 
     def take(self, key: K, lease: uuid.UUID, claimed_at: float) -> Held:
-        """Notes a row claimed at `claimed_at` (monotonic, read before the claim was asked for)."""
+        """Notes a row claimed at `claimed_at` (`since_boot`, read before the claim was asked for)."""
         held = Held(lease, claimed_at + LEASE_SECONDS - LEASE_MARGIN)
         self._held[key] = held
         return held
@@ -66,7 +66,7 @@ class Flight(Generic[K]):
         if not self._held:
             return
         asked = dict(self._held)
-        began = time.monotonic()
+        began = since_boot()
         ours = await self._renew(list({held.lease for held in asked.values()}))
         for key, held in asked.items():
             held.good_until = began + LEASE_SECONDS - LEASE_MARGIN if key in ours else 0.0

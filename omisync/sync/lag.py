@@ -1,10 +1,10 @@
 """Notes how late Omisell's list is, whenever a whole window of it has been read for another reason."""
 
-import time
 from collections.abc import Collection
 
 import structlog
 
+from omisync.clock import since_boot
 from omisync.store import StoreError
 from omisync.sync.ports import LagRecord
 
@@ -27,13 +27,13 @@ class LagNotes:
 
         Args:
             listed: Omisell's numbers of all orders that the reading showed.
-            began: when it began, on the monotonic clock.
+            began: when it began, on the clock `since_boot`.
             reach: seconds that its window reached back then: what was added before need not be in it.
         """
         if self._record is None or reach <= SLOW_ANSWER:
             return 0.0
         try:
-            return await self._record.observe(listed, time.monotonic() - began, reach - SLOW_ANSWER)
+            return await self._record.observe(listed, since_boot() - began, reach - SLOW_ANSWER)
         except StoreError as error:
             self._log.info("the list's lag could not be noted", error=str(error))
             return 0.0

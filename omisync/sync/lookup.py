@@ -1,9 +1,9 @@
 """Finds an order at Omisell by the shop's own number: one reading of the list answers all who ask."""
 
 import asyncio
-import time
 from dataclasses import dataclass
 
+from omisync.clock import since_boot
 from omisync.omisell import CallClass, ListedOrder, NotFound
 from omisync.sync.lag import LagNotes
 from omisync.sync.listing import Incomplete, read_window
@@ -126,7 +126,7 @@ class _Reader:
 
     async def _answer(self, questions: list[_Question]) -> None:
         oldest = max(question.age for question in questions) + LOOKUP_MARGIN
-        began = time.monotonic()
+        began = since_boot()
         listed = await self._window(oldest)
         self.lag = await self._notes.note(listed.keys(), began, oldest)
         by_number: dict[str, list[ListedOrder]] = {}

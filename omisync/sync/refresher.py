@@ -1,10 +1,10 @@
 """Turns pushes into fetches and fetches into the shop's tables: one fetch for all that waits on an order."""
 
 import asyncio
-import time
 
 import structlog
 
+from omisync.clock import since_boot
 from omisync.omisell import (
     AuthenticationFailed,
     CallClass,
@@ -130,7 +130,7 @@ class Refresher:
             if self._stopping.is_set():
                 return False
         most = min(free, room)
-        asked_at = time.monotonic()
+        asked_at = since_boot()
         fetches = await self._orders.claim(most, owed=owed)
         for fetch in fetches:
             self._flight.take(fetch.omisell_order_number, fetch.lease_token, asked_at)

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
+from omisync.clock import since_boot
 from omisync.omisell import AuthenticationFailed, CallClass, OmisellError, Throttled, Unavailable
 from omisync.store import Claim, Ending, Kind, Outbox, Reached, StoreError
 from omisync.store.outbox import LEASE_SECONDS, OutboxId
@@ -103,7 +104,7 @@ class Sender:
         if room is None:
             return False
         most = min(free, room)
-        asked_at = time.monotonic()
+        asked_at = since_boot()
         claims = await self._outbox.claim(kind, most)
         for claim in claims:
             held = self._flight.take(claim.id, claim.lease_token, asked_at)

@@ -4,11 +4,11 @@ What the list shows goes into `orders` as it is read; a sweep costs pages, not o
 """
 
 import datetime as dt
-import time
 from collections.abc import Awaitable, Callable
 
 import structlog
 
+from omisync.clock import since_boot
 from omisync.omisell import CallClass, ListedOrder
 from omisync.store import Listed, Orders, SweepKind, Sweeps
 from omisync.sync.lag import LagNotes
@@ -68,7 +68,7 @@ class Sweeper:
         begin = (now - FIRST_WINDOW if cursor is None else min(cursor, now)) - self._overlap
 
         async def work(tally: Tally, read_at: dt.datetime) -> None:
-            began = time.monotonic()
+            began = since_boot()
             listed = await self._read(begin, now + AHEAD, tally.window())
             await self._lag.note(listed.keys(), began, now - begin)
             await self._take(listed, tally, read_at)

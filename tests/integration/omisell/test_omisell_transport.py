@@ -5,6 +5,7 @@ import gzip
 import json
 import socket
 import struct
+import time
 import zlib
 from typing import Any
 
@@ -283,6 +284,14 @@ async def test_the_header_corrects_the_budget_and_omisells_clock_is_learned(desk
     assert desk.budget.used_ratio == pytest.approx(0.61, abs=0.05)
     assert desk.client.server_time() == pytest.approx(1_790_000_000, abs=5)
     assert desk.client.clock_skew is not None
+
+
+async def test_omisells_clock_runs_on_while_this_machine_sleeps(desk: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.server.will(http(envelope({}), "200 OK", "Date: Tue, 01 Sep 2026 00:00:00 GMT"))
+    await desk.client.ping()
+    awake = time.clock_gettime
+    monkeypatch.setattr(time, "clock_gettime", lambda clock: awake(clock) + 3600.0)
+    assert desk.client.server_time() == pytest.approx(1_788_224_400, abs=30.0)
 
 
 @pytest.mark.parametrize("limit", ["", "60", "a/b", "-1/100", "60/0", "9" * 5000 + "/100", "1/" + "9" * 400, "６/１０"])
