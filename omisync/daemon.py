@@ -10,7 +10,7 @@ import aiohttp
 import structlog
 
 from omisync import __version__
-from omisync.config import Settings
+from omisync.config import OmisellSettings, Settings
 from omisync.omisell import Authorizer, Budget, Shares, connect
 from omisync.schedule import Schedule, Timetable
 from omisync.service_manager import notify, watchdog_interval
@@ -92,6 +92,7 @@ class Daemon:
         self._authorizer = Replaceable(_authorizer(settings))
         self._access = Access(_admin_token(settings))
         self._wake_refresher: Callable[[], None] = lambda: None
+        self._replace_key: Callable[[OmisellSettings], None] = lambda _: None
 
     def stop(self) -> None:
         """Begins the ordered stop."""
@@ -165,6 +166,7 @@ class Daemon:
                 budget=self._budget,
                 observer=self.metrics,
             )
+            self._replace_key = omisell.replace_key
             breaker = Breaker(omisell)
             lookup = Lookup(
                 omisell,
@@ -348,6 +350,7 @@ class Daemon:
         else:
             self._authorizer.replace(_authorizer(settings))
             self._access.replace(_admin_token(settings))
+            self._replace_key(settings.omisell)
             self._log.info("configuration read again: log level and secrets")
         notify("READY=1")
 

@@ -137,6 +137,10 @@ class OmisellSettings(Section):
     paths: OmisellPaths = OmisellPaths()
     shares: OmisellShares = OmisellShares()
 
+    def url(self, path: str) -> str:
+        """The whole address of one of `paths`."""
+        return self.base_url.rstrip("/") + path
+
 
 class ChecksSettings(Section):
     """What is looked at before an order is sent.

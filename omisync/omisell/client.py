@@ -1,7 +1,6 @@
 """Omisell's calls, as far as omisync makes them. Writes are never repeated here: that is the caller's to decide."""
 
 import json
-import time
 from collections.abc import Callable, Mapping
 from typing import Final, TypeVar
 from urllib.parse import quote
@@ -12,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from omisync.config import OmisellSettings
 from omisync.omisell.budget import Budget
 from omisync.omisell.errors import AuthenticationFailed, NotFound, Refused, Unavailable
+from omisync.omisell.exchange import KeyExchange, exchange_of
 from omisync.omisell.models import (
     AddedOrder,
     CatalogueEntry,
@@ -24,11 +24,9 @@ from omisync.omisell.models import (
     Product,
     Shop,
     integer,
-    moment,
-    text,
 )
 from omisync.omisell.shares import CallClass
-from omisync.omisell.tokens import StoredToken, Tokens, TokenStore
+from omisync.omisell.tokens import Tokens, TokenStore
 from omisync.omisell.transport import Observer, Request, Transport
 
 MOST_PAGES: Final = 100
@@ -47,18 +45,26 @@ def connect(
 ) -> "OmisellClient":
     """A client for one account."""
     transport = Transport(session, budget, observer, settings.timeout)
-    tokens = Tokens(token_store, _Exchange(settings, transport), transport.server_time)
-    return OmisellClient(settings, transport, tokens)
+    exchange = exchange_of(settings, transport)
+    return OmisellClient(settings, transport, Tokens(token_store, exchange, transport.server_time), exchange)
 
 
 class OmisellClient:
     """Every call raises `OmisellError`s; all take at most `omisell.timeout` once the budget lets them go."""
 
-    def __init__(self, settings: OmisellSettings, transport: Transport, tokens: Tokens) -> None:
+    def __init__(
+        self, settings: OmisellSettings, transport: Transport, tokens: Tokens, exchange: KeyExchange | None = None
+    ) -> None:
         self._settings = settings
         self._paths = settings.paths
         self._transport = transport
+        self._exchange = exchange
         self.tokens = tokens
+
+    def replace_key(self, settings: OmisellSettings) -> None:
+        """From the next token on, this key and secret count; a token in hand is good until its end."""
+        if self._exchange is not None:
+            self._exchange.replace(settings)
 
     def server_time(self) -> float:
         """Omisell's clock, Unix seconds."""
@@ -220,7 +226,7 @@ class OmisellClient:
         query: Mapping[str, object] | None = None,
     ) -> Request:
         pairs = tuple((name, str(value)) for name, value in (query or {}).items() if value is not None)
-        return Request(endpoint, method, _url(self._settings, path), cls, write=write, body=body, query=pairs)
+        return Request(endpoint, method, self._settings.url(path), cls, write=write, body=body, query=pairs)
 
     async def _call(self, request: Request, on_send: Callable[[], None] | None = None) -> object:
         token = await self.tokens.current()
@@ -242,44 +248,8 @@ class OmisellClient:
         return {**_plain_headers(self._settings), "Authorization": f"{self._settings.auth_scheme} {token}"}
 
 
-class _Exchange:
-    """The two token calls."""
-
-    def __init__(self, settings: OmisellSettings, transport: Transport) -> None:
-        self._settings = settings
-        self._transport = transport
-
-    async def get(self) -> StoredToken:
-        settings = self._settings
-        body = {"api_key": settings.api_key.get_secret_value(), "api_secret": settings.api_secret.get_secret_value()}
-        return await self._token("token.get", settings.paths.token_get, body, None)
-
-    async def refresh(self, refresh_token: str) -> StoredToken:
-        body = {self._settings.refresh_key: refresh_token}
-        return await self._token("token.refresh", self._settings.paths.token_refresh, body, refresh_token)
-
-    async def _token(self, endpoint: str, path: str, body: Mapping[str, str], old: str | None) -> StoredToken:
-        url = _url(self._settings, path)
-        request = Request(endpoint, "POST", url, CallClass.TOKEN, body=json.dumps(body))
-        data = await self._transport.call(request, {"Content-Type": "application/json"})
-        token = text(data.get("token")) if isinstance(data, dict) else None
-        if token is None or not isinstance(data, dict) or not (token.isascii() and token.isprintable()):
-            raise Unavailable("the answer holds no token", maybe_applied=False, endpoint=endpoint)
-        return StoredToken(
-            token=token,
-            expired_time=moment(data.get("expired_time")),
-            refresh_token=text(data.get("refresh_token")) or old,  # what is missing stays as it was [code: node]
-            refresh_expired_time=moment(data.get("refresh_expired_time")),
-            obtained_at=time.time(),
-        )
-
-
 def _plain_headers(settings: OmisellSettings) -> dict[str, str]:
     return {"Content-Type": "application/json", "Seller-ID": str(settings.seller_id), "Country": settings.country}
-
-
-def _url(settings: OmisellSettings, path: str) -> str:
-    return str(settings.base_url).rstrip("/") + path
 
 
 def _page(data: object, request: Request) -> tuple[list[object], int, bool]:

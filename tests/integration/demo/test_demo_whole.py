@@ -17,7 +17,7 @@ from omisync.demo import main
 from omisync.demo.errors import DemoError
 from omisync.demo.main import DemoOptions, run_demo
 
-LINE_SECONDS = 60.0
+LINE_SECONDS = 180.0
 GONE_SECONDS = 20.0
 MARK = "MARK_OF_THIS_TEST"
 
