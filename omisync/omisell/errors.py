@@ -128,7 +128,7 @@ class Throttled(OmisellError):
 
 
 class Unavailable(OmisellError):
-    """No usable answer: time-out, reset, refused connection, 5xx, not JSON, or a success that lacks its point.
+    """No usable answer: a time-out, reset, no connection, 5xx, "not now", not JSON, a success that lacks its point.
 
     Attributes:
         maybe_applied: whether Omisell may have done it all the same. False for every read, and for a write

@@ -23,6 +23,10 @@ MAX_ANSWER: Final = 8 * 1024 * 1024
 """Bytes of an answer that are read; a page of a hundred orders has about 50 KiB."""
 SUCCESS_CODES: Final = frozenset({0, 200, 201})
 """Values of `error_code` that mean success even beside `error: true` [code: frappe]."""
+NOT_NOW: Final = frozenset({408, 423, 425})
+"""HTTP statuses below 500 that time can mend: time-out, locked, too early. They say that this request was not done, but
+a gateway may have sent it before, and what locks the order may be that very copy: a write counts as perhaps applied,
+which costs a look, where the opposite could cost a second order."""
 MAX_WAIT: Final = 3600
 """Seconds that are waited at most because Omisell said so; more is a slip."""
 _LIMIT_HEADER: Final = "X-Omisell-Api-Call-Limit"
@@ -150,7 +154,7 @@ class Transport:
         wait = _seconds(data.get("retry_after")) if isinstance(data, dict) else None
         if status == 429 or wait is not None:
             raise self._throttled(request, wait if wait is not None else _seconds(headers.get("Retry-After")))
-        if status >= 500 or 300 <= status < 400:
+        if status >= 500 or 300 <= status < 400 or status in NOT_NOW:
             raise _unavailable(request, f"HTTP {status}")
         if status >= 400 or (
             envelope.get("error") is True and integer(envelope.get("error_code")) not in SUCCESS_CODES
