@@ -92,6 +92,20 @@ class Gazetteer:
             return _unclear("district", found, lambda each: Address(province.name, each.name))
         return self._in_district(province, found.one, given.subdistrict)
 
+    def below(self, address: Address) -> tuple[str, ...]:
+        """The names of what is in a place of Omisell's own spelling: districts, or what there is without them.
+
+        All provinces for an empty address; nothing for one that is not there.
+        """
+        if not address.province:
+            return tuple(row.name for row in self._provinces.rows)
+        parents = [row for row in self._provinces.rows if row.name == address.province]
+        if address.district:
+            districts = [row for parent in parents for row in self._names(parent, "district").rows]
+            parents = [row for row in districts if row.name == address.district]
+        levels: tuple[Level, ...] = ("subdistrict",) if address.district else ("district", "subdistrict")
+        return tuple(row.name for parent in parents for level in levels for row in self._names(parent, level).rows)
+
     def _names(self, parent: Location, level: Level) -> Names:
         return self._below.get(((parent.level, parent.id), level), _NOWHERE)
 

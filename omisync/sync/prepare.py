@@ -190,7 +190,7 @@ class Checker:
             current = places.refreshed_at if places is not None and _was_read(places) else None
             if self._rules.addresses != "off" and current != self._gazetteer_of:
                 rows = await self._mirrors.locations() if current is not None else []
-                gazetteer = await asyncio.to_thread(_gazetteer, rows)
+                gazetteer = await asyncio.to_thread(gazetteer_of, rows)
                 self._gazetteer = None if gazetteer.is_empty else gazetteer
                 self._gazetteer_of = current
                 self._log.info("addresses are held against Omisell's places", places=len(rows))
@@ -201,7 +201,8 @@ def _was_read(age: MirrorAge | None) -> bool:
     return age is not None and age.offered and age.refreshed_at is not None
 
 
-def _gazetteer(rows: Iterable[PlaceRow]) -> Gazetteer:
+def gazetteer_of(rows: Iterable[PlaceRow]) -> Gazetteer:
+    """The copy of Omisell's places, ready to be asked; for a whole country half a second of work."""
     return Gazetteer(
         Location(
             row.level,

@@ -168,3 +168,11 @@ def test_a_country_whose_kinds_are_not_known_is_compared_by_the_names_alone() ->
 def test_an_empty_gazetteer_says_so() -> None:
     assert Gazetteer([]).is_empty
     assert not Gazetteer([Location("province", 1, "Huế")]).is_empty
+
+
+def test_what_is_below_a_place(old: Gazetteer, new: Gazetteer) -> None:
+    assert len(old.below(Address())) == 63
+    assert old.below(Address("Thành phố Hà Nội"))[:2] == ("Quận Ba Đình", "Quận Hoàn Kiếm")
+    assert old.below(Address("Thành phố Hà Nội", "Huyện Gia Lâm"))[0] == "Thị trấn Yên Viên"
+    assert "Phường Hoàn Kiếm" in new.below(Address("Thành phố Hà Nội"))
+    assert old.below(Address("Hà Nội")) == old.below(Address("Thành phố Hà Nội", "Ba Đình")) == ()

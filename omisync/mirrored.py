@@ -1,0 +1,84 @@
+"""Omisell's own lists for a command that runs once: from the copies in the database, or read anew before."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from omisync.checks.addresses import Address, Resolution
+from omisync.config import Settings
+from omisync.remote import open_database, open_omisell, pool_of, tokens_of
+from omisync.store import Database
+from omisync.store.mirrors import MirrorAge, MirrorName, Mirrors, SkuRow
+from omisync.sync.mirrors import MirrorKeeper
+from omisync.sync.prepare import gazetteer_of
+
+SKU_LISTS: tuple[MirrorName, ...] = ("catalogue", "products")
+
+
+@dataclass(frozen=True, slots=True)
+class KnownSkus:
+    """SKUs, and how old the lists are that have them."""
+
+    ages: tuple[MirrorAge, ...]
+    rows: list[SkuRow]
+
+
+@dataclass(frozen=True, slots=True)
+class KnownPlaces:
+    """Places below one that was asked for.
+
+    Attributes:
+        age: of the copy; None: it was never read.
+        asked: what became of the place that was asked for; None when none was.
+        names: in Omisell's spelling.
+    """
+
+    age: MirrorAge | None
+    asked: Resolution | None
+    names: tuple[str, ...]
+
+
+async def skus(settings: Settings, search: str, most: int, *, refresh: bool) -> KnownSkus:
+    """SKUs that hold a text in themselves or in their name.
+
+    Args:
+        settings: the configuration.
+        search: the text; "" for all.
+        most: rows.
+        refresh: read the lists at Omisell first.
+
+    Raises:
+        OmisellError, StoreError: they could not be had.
+    """
+    async with open_database(settings) as database:
+        mirrors = Mirrors(database)
+        if refresh:
+            await _refresh(settings, database, *SKU_LISTS)
+        ages = await mirrors.ages()
+        return KnownSkus(tuple(ages[name] for name in SKU_LISTS if name in ages), await mirrors.skus(search, most))
+
+
+async def places(settings: Settings, province: str, district: str, *, refresh: bool) -> KnownPlaces:
+    """What is in a province or district, named in any spelling; the provinces when none is named.
+
+    Raises:
+        OmisellError, StoreError: they could not be had.
+    """
+    async with open_database(settings) as database:
+        mirrors = Mirrors(database)
+        if refresh:
+            await _refresh(settings, database, "locations")
+        age = (await mirrors.ages()).get("locations")
+        gazetteer = await asyncio.to_thread(gazetteer_of, await mirrors.locations())
+    if not province:
+        return KnownPlaces(age, None, gazetteer.below(Address()))
+    asked = gazetteer.resolve(Address(province, district))
+    return KnownPlaces(age, asked, () if asked.address is None else gazetteer.below(asked.address))
+
+
+async def _refresh(settings: Settings, database: Database, *names: MirrorName) -> None:
+    tokens = await tokens_of(database)
+    async with open_omisell(settings.omisell, tokens, pool_of(database, tokens)) as omisell:
+        keeper = MirrorKeeper(omisell, Mirrors(database), every={}, shop_id=settings.omisell.shop_id)
+        await keeper.refresh(names)

@@ -1,0 +1,55 @@
+"""`omisync skus` and `locations` on a real database and the simulator."""
+
+from typing import Any
+
+import pytest
+
+from omisync.cli.failures import FAILED
+
+
+async def test_before_the_first_look_it_says_what_to_do(cli: Any) -> None:
+    for command, what in (("skus", "SKUs"), ("locations", "places")):
+        ran = await cli(command)
+        assert (ran.code, ran.out) == (FAILED, "")
+        assert f"Omisell's {what} were not read yet: let the daemon run, or add --refresh" in ran.err
+
+
+async def test_skus_are_read_once_and_then_come_from_the_copy(cli: Any, simulator: Any) -> None:
+    ran = await cli("skus", "tee", "--refresh")
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.lines[0] == "sku name in"
+    assert ran.lines[2:4] == [
+        "TEE-L Áo thun trơn, cỡ L catalogue, products",
+        "TEE-M Áo thun trơn, cỡ M catalogue, products",
+    ]
+    assert ran.lines[4].startswith("2 shown; catalogue read ")
+    calls = simulator.ledger.calls["product.list"]
+    assert len((await cli("skus", "--json", "--limit", "7")).json["skus"]) == 7
+    assert simulator.ledger.calls["product.list"] == calls
+
+
+async def test_locations_of_a_place_in_any_spelling(cli: Any) -> None:
+    assert "Hồ Chí Minh" in (await cli("locations", "--refresh")).lines
+    ran = await cli("locations", "tphcm")
+    assert ran.lines[:2] == ["Hồ Chí Minh:", "Quận 1"]
+    ran = await cli("locations", "tphcm", "Q.1")
+    assert ran.lines[:4] == ["Quận 1, Hồ Chí Minh:", "Phường Bến Nghé", "Phường Bến Thành", "Phường Đa Kao"]
+    assert (await cli("locations", "Đà Nẵng", "--json")).json["below"] == ["Quận Hải Châu", "Quận Sơn Trà"]
+
+
+async def test_a_place_that_cannot_be_told_names_what_it_may_be(cli: Any) -> None:
+    await cli("locations", "--refresh")
+    ran = await cli("locations", "hcm", "Quận Bình Tân")
+    assert (ran.code, ran.err) == (FAILED, "")
+    assert ran.lines[:2] == [
+        "the district is not in Omisell's address system; it may be:",
+        "Quận Bình Thạnh, Hồ Chí Minh",
+    ]
+
+
+@pytest.mark.parametrize("json", [(), ("--json",)])
+async def test_an_account_without_the_list_says_so(cli: Any, json: tuple[str, ...]) -> None:
+    cli.change({"omisell.paths": {"provinces": "/api/v2/public/nowhere"}})
+    ran = await cli("locations", "--refresh", *json)
+    assert ran.code == FAILED
+    assert "this account offers no list of places at the paths in [omisell.paths]" in ran.err
