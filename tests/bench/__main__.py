@@ -1,4 +1,7 @@
-"""`python -m tests.bench budget`: measures, prints a table, and writes JSON, a table for the README and a plot."""
+"""`python -m tests.bench budget`: measures, prints a table, and writes JSON, a table for the README and a plot.
+
+`ingest`, `drain`, `latency`, `shop`, `size`, `footprint` and `scaling` measure speed, `all` these seven.
+"""
 
 import argparse
 import asyncio
@@ -11,6 +14,7 @@ from tests.bench.budget import LOADS, Load, Outcome, measure
 from tests.bench.cancels import Cancels, measure_cancels
 from tests.bench.report import budget_table, cancels_line, conditions, plot
 from tests.bench.rig import Flow, Limit
+from tests.bench.speed import ROUNDS, SPEEDS, Asked, run
 
 ORDERS: dict[Load, int] = {"steady": 2400, "burst": 6000, "recovery": 2000}
 SHORT_ORDERS: dict[Load, int] = {"steady": 60, "burst": 60, "recovery": 40}
@@ -20,13 +24,23 @@ SEED = 20261124
 def main() -> int:
     """Run what was asked for."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("what", choices=["budget", "true-limit"], help="true-limit: ten minutes at 100 calls a minute")
+    parser.add_argument(
+        "what",
+        choices=["budget", "true-limit", *SPEEDS, "all"],
+        help="true-limit: ten minutes at 100 calls a minute; all: the speeds",
+    )
     parser.add_argument("--short", action="store_true", help="a smoke test of the measurement itself")
     parser.add_argument("--limit", type=float, default=6000, help="calls a minute at the simulator")
     parser.add_argument("--load", choices=LOADS, action="append", help="only this load; may be repeated")
     parser.add_argument("--replicas", type=int, default=1)
-    parser.add_argument("--out", type=Path, help="a folder for budget.json, budget.md and budget.svg")
+    parser.add_argument("--out", type=Path, help="a folder for the JSON, the table and the plot")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="of the speeds; at least five for the README")
+    parser.add_argument("--rows", type=int, help="of drain and scaling, of the tables of size; orders of footprint")
+    parser.add_argument("--keep", type=Path, help="size: a data folder to fill once and to use again")
     given = parser.parse_args()
+    if given.what in {*SPEEDS, "all"}:
+        run(given.what, Asked(given.short, given.rounds, given.rows, given.keep, given.out))
+        return 0
     if given.what == "true-limit":
         return _true_limit(given)
     sizes = SHORT_ORDERS if given.short else ORDERS

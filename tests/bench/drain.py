@@ -18,6 +18,7 @@ LOOK_SECONDS: Final = 0.05
 START_SECONDS: Final = 120.0
 GRACE_SECONDS: Final = 0.5
 """After the last call at the stub, for the last endings to be written."""
+REMAINING: Final = "SELECT count(*) FROM omisync.outbox WHERE state IN ('pending', 'sending')"
 OURS: Final = "omisync.outbox, omisync.orders, omisync.parcels, omisync.order_events"
 
 DIFFERENCES: Final = (
@@ -67,13 +68,14 @@ async def measure(plan: Plan) -> Finding:
                     print(f"drain: {plan.rows} rows, {in_flight} in flight, the stub after {delay * 1000:g} ms")
 
                     async def one(name: str, _: int, in_flight: int = in_flight) -> Mapping[str, float]:
-                        return await _drain(this, contenders[name], plan, in_flight)
+                        return await drain(this, contenders[name], plan, in_flight)
 
                     found[delay, in_flight] = await alternate(plan.rounds, list(contenders), one)
         return _finding(found, plan, await this.settings())
 
 
-async def _contenders(this: Ground, rows: int) -> dict[str, Contender]:
+async def omisync_contender(this: Ground, rows: int) -> Contender:
+    """The daemon as it is shipped, but for the budget and the number in flight."""
     dsn = await this.database("bench_omisync")
     async with this.connected(dsn) as connection:
         await make_orders(connection, rows)
@@ -82,14 +84,22 @@ async def _contenders(this: Ground, rows: int) -> dict[str, Contender]:
         async with this.connected(dsn) as connection:
             await connection.execute(FILL)
 
+    return Contender(dsn, OURS, REMAINING, fill, lambda n: this.daemon(_replica(this, dsn, n), wait=False))
+
+
+async def _contenders(this: Ground, rows: int) -> dict[str, Contender]:
+    ours = await omisync_contender(this, rows)
+    dsn = ours.dsn
+
     async def nothing() -> None:
         return
 
-    remaining = "SELECT count(*) FROM omisync.outbox WHERE state IN ('pending', 'sending')"
     found = {
-        "omisync": Contender(dsn, OURS, remaining, fill, lambda n: this.daemon(_replica(this, dsn, n), wait=False)),
+        "omisync": ours,
         "the client alone": Contender(dsn, OURS, None, nothing, lambda n: _peer(this, "client_alone", dsn, n)),
-        "the database alone": Contender(dsn, OURS, remaining, fill, lambda n: _peer(this, "database_alone", dsn, n)),
+        "the database alone": Contender(
+            dsn, OURS, REMAINING, ours.fill, lambda n: _peer(this, "database_alone", dsn, n)
+        ),
     }
     for name in ("pgqueuer", "procrastinate"):
         if importlib.util.find_spec(name) is None:
@@ -120,7 +130,8 @@ async def _peer(this: Ground, name: str, dsn: str, in_flight: int) -> Worker:
     )
 
 
-async def _drain(this: Ground, contender: Contender, plan: Plan, in_flight: int) -> dict[str, float]:
+async def drain(this: Ground, contender: Contender, plan: Plan, in_flight: int) -> dict[str, float]:
+    """One round of one contender."""
     async with this.connected(contender.dsn) as connection:
         await connection.execute(f"TRUNCATE {contender.clean} CASCADE")
         await contender.fill()

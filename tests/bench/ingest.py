@@ -34,7 +34,7 @@ FROM generate_series(1, $1) AS n
 CLEAN = "TRUNCATE omisync.inbox, omisync.refreshes, omisync.orders, omisync.parcels, omisync.order_events CASCADE"
 
 NOTES: Final = (
-    """omisync as it is shipped: the secret checked, the body read as JSON and against its documented types, repeats told
+    """omisync as it is shipped: the secret checked, the body read and held against its documented types, repeats told
     by the guide's keys, stored with what identifies the change, counted and timed for /metrics; the rest of the daemon
     runs beside it, judges the pushes and fetches details within Omisell's default limit.""",
     "an INSERT each: the secret compared, the body read as JSON, one row with a unique key, asyncpg's pool of ten.",
