@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass
 
 from omisync.checks.addresses import Address, Resolution
+from omisync.checks.order import Facts
 from omisync.config import Settings
 from omisync.remote import open_database, open_omisell, pool_of, tokens_of
 from omisync.store import Database
@@ -13,6 +14,8 @@ from omisync.store.mirrors import MirrorAge, MirrorName, Mirrors, SkuRow
 from omisync.sync.mirrors import MirrorKeeper
 from omisync.sync.prepare import gazetteer_of
 
+MOST_SKUS = 5_000_000
+"""More than any catalogue has."""
 SKU_LISTS: tuple[MirrorName, ...] = ("catalogue", "products")
 
 
@@ -75,6 +78,28 @@ async def places(settings: Settings, province: str, district: str, *, refresh: b
         return KnownPlaces(age, None, gazetteer.below(Address()))
     asked = gazetteer.resolve(Address(province, district))
     return KnownPlaces(age, asked, () if asked.address is None else gazetteer.below(asked.address))
+
+
+async def facts(settings: Settings) -> Facts:
+    """What orders can be held against: every list that was read, and nothing for those that were not.
+
+    Raises:
+        StoreError: the copies could not be read.
+    """
+    async with open_database(settings) as database:
+        mirrors = Mirrors(database)
+        read = {name for name, age in (await mirrors.ages()).items() if age.refreshed_at is not None}
+        rows = await mirrors.locations() if "locations" in read else []
+        shops = {number: platform for number, _, platform in await mirrors.shops()}
+        pickups = frozenset(number for number, _ in await mirrors.pickups())
+        known = frozenset(row.sku for row in await mirrors.skus(most=MOST_SKUS)) if read & set(SKU_LISTS) else None
+    return Facts(
+        country=settings.omisell.country,
+        gazetteer=await asyncio.to_thread(gazetteer_of, rows) if rows else None,
+        shops=shops if "shops" in read else None,
+        pickups=pickups if "pickups" in read else None,
+        skus=known,
+    )
 
 
 async def _refresh(settings: Settings, database: Database, *names: MirrorName) -> None:

@@ -11,12 +11,21 @@ import structlog
 from omisync.checks.addresses import Gazetteer
 from omisync.checks.findings import Change, Finding
 from omisync.checks.names import Location
-from omisync.checks.order import RECEIVER, Verdict, judge_address, judge_contact, skus_of
+from omisync.checks.order import (
+    RECEIVER,
+    Verdict,
+    all_findings,
+    goes_abroad,
+    judge_address,
+    judge_contact,
+    named,
+    skus_of,
+    unknown_skus,
+)
 from omisync.store.mirrors import MirrorAge, MirrorName, PlaceRow
 
 LOOK_AGAIN: Final = 15.0  # seconds between looks at whether a copy was renewed
 HOLD_LOOK: Final = 60.0  # seconds until an order that waits for a SKU is looked at again; it costs no call
-MOST_NAMED: Final = 10  # SKUs named in a reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,20 +158,20 @@ class Checker:
         contact = self._contact(body)
         skus = await self._missing(body)
         if self._rules.skus == "hold" and skus:
-            return Hold(f"waits for what is not in Omisell's catalogue: {_joined(skus)}; it goes by itself once it is")
+            return Hold(f"waits for what is not in Omisell's catalogue: {named(skus)}; it goes by itself once it is")
         changes: tuple[Change, ...] = ()
-        findings = [*address.findings, *contact.findings]
+        findings = list(contact.findings)
         if self._rules.addresses == "fix":
             changes += address.changes
         else:
-            findings += [Finding(each.field, f"Omisell writes it {each.sent!r}") for each in address.changes]
+            findings = [*all_findings(address), *findings]
         if self._rules.phones == "fix":
             changes += contact.changes
-        findings += [Finding("items", f"not in Omisell's catalogue: {_joined(skus)}")] if skus else []
+        findings += unknown_skus(skus)
         return Prepared(_with(body, changes), changes, tuple(findings))
 
     def _address(self, body: dict[str, object]) -> Verdict:
-        if self._rules.addresses == "off" or self._gazetteer is None or _goes_abroad(body, self._rules.country):
+        if self._rules.addresses == "off" or self._gazetteer is None or goes_abroad(body, self._rules.country):
             return Verdict()
         return judge_address(body, self._gazetteer)
 
@@ -214,19 +223,8 @@ def gazetteer_of(rows: Iterable[PlaceRow]) -> Gazetteer:
     )
 
 
-def _goes_abroad(body: Mapping[str, object], country: str) -> bool:
-    receiver = body.get(RECEIVER)
-    named = receiver.get("country") if isinstance(receiver, Mapping) else None
-    return isinstance(named, str) and len(named.strip()) == 2 and named.strip().upper() != country.upper()
-
-
 def _with(body: dict[str, object], changes: Iterable[Change]) -> dict[str, object]:
     """The body with the receiver's fields changed; the order of fields stays."""
     receiver = body.get(RECEIVER)
     changed = {each.field.removeprefix(f"{RECEIVER}."): each.sent for each in changes}
     return body if not changed or not isinstance(receiver, Mapping) else {**body, RECEIVER: {**receiver, **changed}}
-
-
-def _joined(skus: list[str]) -> str:
-    more = f" and {len(skus) - MOST_NAMED} more" if len(skus) > MOST_NAMED else ""
-    return "SKU " + ", ".join(skus[:MOST_NAMED]) + more

@@ -4,7 +4,10 @@ from typing import Any
 
 import pytest
 
+from omisync import mirrored
+from omisync.checks.addresses import Address
 from omisync.cli.failures import FAILED
+from omisync.config import load_settings
 
 
 async def test_before_the_first_look_it_says_what_to_do(cli: Any) -> None:
@@ -53,3 +56,17 @@ async def test_an_account_without_the_list_says_so(cli: Any, json: tuple[str, ..
     ran = await cli("locations", "--refresh", *json)
     assert ran.code == FAILED
     assert "this account offers no list of places at the paths in [omisell.paths]" in ran.err
+
+
+async def test_facts_for_orders_are_what_was_read_and_nothing_else(cli: Any) -> None:
+    settings = load_settings(cli.config, {})
+    nothing = await mirrored.facts(settings)
+    assert (nothing.gazetteer, nothing.shops, nothing.pickups, nothing.skus) == (None, None, None, None)
+    await cli("skus", "--refresh")
+    await cli("locations", "--refresh")
+    facts = await mirrored.facts(settings)
+    assert (facts.country, facts.shops, facts.pickups) == ("VN", None, None)
+    assert facts.skus is not None
+    assert "TEE-M" in facts.skus
+    assert facts.gazetteer is not None
+    assert "Hà Nội" in facts.gazetteer.below(Address())

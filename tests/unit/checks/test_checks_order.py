@@ -4,7 +4,7 @@ import pytest
 
 from omisync.checks.addresses import Gazetteer
 from omisync.checks.findings import Change, Finding
-from omisync.checks.order import Verdict, judge_address, judge_contact, skus_of
+from omisync.checks.order import Facts, Verdict, judge, judge_address, judge_contact, skus_of
 
 
 def order(**receiver: object) -> dict[str, object]:
@@ -88,3 +88,47 @@ def test_skus_each_once_and_only_what_is_one() -> None:
     items = [{"sku": "B"}, {"sku": "A"}, {"sku": "B"}, {"sku": ""}, {"sku": 7}, {}, "A"]
     assert skus_of({"items": items}) == ["B", "A"]
     assert skus_of({"items": "A"}) == skus_of({}) == []
+
+
+def test_an_order_against_everything_that_is_known(old: Gazetteer) -> None:
+    facts = Facts("VN", old, {21001: "custom", 21650: "shopee"}, {167}, {"TEE-M"})
+    good = {
+        **order(province_name="Tỉnh Nghệ An", district_name="Thành phố Vinh", phone="+84901234567"),
+        "shop_id": 21001,
+        "pickup_id": 167,
+        "items": [{"sku": "TEE-M"}],
+    }
+    assert judge(good, facts) == []
+    bad = {
+        **order(province_name="nghe an", district_name="Kỳ Anh", phone="0901"),
+        "shop_id": 21650,
+        "pickup_id": 9,
+        "items": [{"sku": "XX"}],
+    }
+    assert [str(finding).partition(":")[0] for finding in judge(bad, facts)] == [
+        "shop_id",
+        "pickup_id",
+        "receiver.phone",
+        "receiver.district_name",
+        "items",
+    ]
+    assert str(judge({**good, "shop_id": 5}, facts)[0]) == (
+        "shop_id: is no shop of the account; `omisync shops` lists them"
+    )
+    [spelled] = judge({**good, **order(province_name="nghe an")}, facts)
+    assert str(spelled) == "receiver.province_name: Omisell writes it 'Tỉnh Nghệ An'"
+
+
+def test_nothing_is_held_against_a_list_that_was_never_read() -> None:
+    body = {**order(province_name="Atlantis"), "shop_id": 5, "pickup_id": 9, "items": [{"sku": "XX"}]}
+    assert judge(body, Facts("VN")) == []
+
+
+def test_ids_of_an_odd_type_and_those_left_out_are_not_ours_to_judge() -> None:
+    facts = Facts("VN", shops={}, pickups=())
+    for value in (None, "21001", True, 1.5):
+        assert judge({"shop_id": value, "pickup_id": value}, facts) == []
+
+
+def test_a_parcel_that_goes_abroad_has_no_place_here(old: Gazetteer) -> None:
+    assert judge(order(country="TH", province_name="Bangkok"), Facts("VN", old)) == []
