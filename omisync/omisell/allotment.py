@@ -27,7 +27,7 @@ GIVE_BACK: Final = 1.0
 REPORT_AFTER: Final = 5.0
 """Seconds after which it is told that calls are over, if there is nothing else to tell."""
 
-HEARTBEAT: Final = 10.0
+HEARTBEAT: Final = 4.0
 """Seconds between reports while a call is in flight, well within `pool.HOLDER_LIFE`."""
 
 EXCHANGE_TIMEOUT: Final = 2.0

@@ -12,8 +12,11 @@ from typing import Final, Protocol, TypeVar
 
 from omisync.omisell.ledger import MAX_SLACK
 
-HOLDER_LIFE: Final = 30.0
-"""Seconds after its last report at which a replica is taken for dead, and its calls for made or never made."""
+HOLDER_LIFE: Final = 12.0
+"""Seconds after its last report at which a replica is taken for dead, and its calls for made or never made.
+
+Until then its calls hold their places, so a replica that is killed again and again must not hold many.
+"""
 
 FRESH: Final = 15.0
 """Seconds since the last header within which a surprising one tells of a stranger, not of our own long silence."""
@@ -214,7 +217,7 @@ def _heard(pool: Pool, report: Report, held: int) -> Pool:
     if report.most is not None:
         level = min(level, report.most + pool.granted - report.counted + 1)
     if excess > 1 and _is_fresh(pool):
-        pool = _surprised(pool, excess)
+        pool = _surprised(pool, excess, report)
     return replace(pool, level=level)
 
 
@@ -224,7 +227,7 @@ def _blocked(pool: Pool, report: Report) -> Pool:
         return pool
     # replicas that are refused together are refused once: one surprise, not a series of them
     if pool.at >= pool.blocked_until and _is_fresh(pool):
-        pool = _surprised(pool, max(1.0, 2 * _slack(pool)))
+        pool = _surprised(pool, max(1.0, 2 * _slack(pool)), report)
     until = max(pool.blocked_until, pool.at + report.blocked)
     return replace(pool, blocked_until=until, level=max(pool.level, report.size))
 
@@ -242,7 +245,8 @@ def _learned(before: Pool, pool: Pool, report: Report) -> Pool:
     pace = (pool.level - before.level) / since * -math.expm1(-since / span)
     drift = min(max(0.0, pool.drift + pace), MAX_DRIFT * report.leak)
     if report.most is not None and drift > NO_DRIFT * report.leak:
-        slack = max(slack, report.most - report.least)  # so far apart are the most and the least that may be in it
+        apart = report.most - report.least  # so far apart are the most and the least that may be in it
+        slack = max(slack, min(apart, MAX_SLACK * report.size))
     return replace(pool, heard_at=pool.at, drift=drift, slack=slack, slack_at=pool.at)
 
 
@@ -255,9 +259,13 @@ def _spare(pool: Pool, report: Report) -> float:
     return report.size * (SPARE + HANDFUL * pool.drift / report.leak)
 
 
-def _surprised(pool: Pool, calls: float) -> Pool:
-    """Somebody else spends from the same bucket: keep as many places free as came unseen, and one more."""
-    return replace(pool, slack=max(_slack(pool), calls + 1), slack_at=pool.at)
+def _surprised(pool: Pool, calls: float, report: Report) -> Pool:
+    """Somebody else spends from the same bucket: keep as many places free as came unseen, and one more.
+
+    What is kept in mind is never more than is ever kept free: it would take long to fade.
+    """
+    slack = min(max(_slack(pool), calls + 1), MAX_SLACK * report.size)
+    return replace(pool, slack=slack, slack_at=pool.at)
 
 
 def _slack(pool: Pool) -> float:

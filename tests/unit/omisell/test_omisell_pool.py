@@ -21,7 +21,7 @@ def test_calls_are_granted_until_it_is_full_but_for_what_is_spared() -> None:
     pool, grant = settle(EMPTY, report(want=500), NOW)
     assert grant.calls == 97
     assert (pool.level, pool.granted) == (97.0, 97)
-    assert pool.holders == {"a": Holder(97, 0, NOW + 30)}
+    assert pool.holders == {"a": Holder(97, 0, NOW + 12)}
     assert settle(pool, report(held=97, want=1), NOW)[1].calls == 0
 
 
@@ -114,6 +114,24 @@ def test_a_429_blocks_everybody_and_fills_it() -> None:
     again, _ = settle(pool, report(replica="b", blocked=8.0), NOW + 1)
     assert (again.blocked_until, again.slack) == (NOW + 9, 2.0)
     assert settle(EMPTY, report(blocked=8.0), NOW)[0].slack == 0.0
+
+
+def test_many_429s_in_a_row_keep_no_more_free_than_a_quarter_and_are_soon_forgotten() -> None:
+    pool, now = HEARD, NOW
+    for _ in range(12):
+        pool, _ = settle(pool, report(blocked=1.0, least=100.0, most=100.0), now)
+        now += 2.0
+    assert pool.slack == 25.0
+    later, _ = settle(replace(pool, level=0.0, drift=0.0), report(), now + 360)
+    assert settle(later, report(want=100), now + 360)[1].calls >= 85
+
+
+def test_replicas_that_are_killed_one_after_the_other_hold_their_places_for_seconds_only() -> None:
+    pool, now = HEARD, NOW
+    for name in "bcdef":
+        pool, _ = settle(pool, report(replica=name, leak=100.0, want=12), now)
+        now += 8.0
+    assert len([one for one in pool.holders.values() if one.until > now]) == 1
 
 
 @pytest.mark.parametrize("size", [1.0, 2.0, 3.0, 10.0])
