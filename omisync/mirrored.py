@@ -99,6 +99,7 @@ async def facts(settings: Settings) -> Facts:
         shops=shops if "shops" in read else None,
         pickups=pickups if "pickups" in read else None,
         skus=known,
+        mends_addresses=settings.checks.addresses == "fix",
     )
 
 

@@ -97,6 +97,7 @@ class Facts:
         shops: ids, each with its platform.
         pickups: ids.
         skus: of the catalogue and the products together.
+        mends_addresses: another spelling of a place is no fault: it is sent in Omisell's own.
     """
 
     country: str
@@ -104,13 +105,15 @@ class Facts:
     shops: Mapping[int, str] | None = None
     pickups: Collection[int] | None = None
     skus: Collection[str] | None = None
+    mends_addresses: bool = False
 
 
 def judge(body: Mapping[str, object], facts: Facts) -> list[Finding]:
     """Everything that Omisell would refuse, or is likely to, as far as the facts tell; changes nothing."""
     found = [*_judge_ids(body, facts), *judge_contact(body, facts.country).findings]
     if facts.gazetteer is not None and not goes_abroad(body, facts.country):
-        found += all_findings(judge_address(body, facts.gazetteer))
+        verdict = judge_address(body, facts.gazetteer)
+        found += verdict.findings if facts.mends_addresses else all_findings(verdict)
     if facts.skus is not None:
         found += unknown_skus([sku for sku in skus_of(body) if sku not in facts.skus])
     return found

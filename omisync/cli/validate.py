@@ -19,7 +19,11 @@ from omisync.cli.failures import CommandFailed, WrongUsage
 from omisync.cli.options import Common, Config, Debug, Json, examples
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from omisync.add_order import Fault
+
+    Check = Callable[[object], list[Fault]]
 
 OUTBOX = "outbox"
 """Stands for a file's name where the outbox is checked, and a row's id for the line."""
@@ -27,13 +31,19 @@ OUTBOX = "outbox"
 
 def add_to(app: typer.Typer) -> None:
     """Puts the command into the tree."""
-    app.command(epilog=examples("validate orders.jsonl", "validate --schema > order.schema.json"))(validate)
+    app.command(
+        epilog=examples("validate orders.jsonl", "validate --pending --lists", "validate --schema > order.schema.json")
+    )(validate)
 
 
 def validate(
     context: typer.Context,
     file: Annotated[str | None, typer.Argument(help="Orders as JSON or JSON Lines; - is standard input.")] = None,
     pending: Annotated[bool, typer.Option("--pending", help="Check what waits in the outbox instead.")] = False,
+    lists: Annotated[
+        bool,
+        typer.Option("--lists", help="Also against Omisell's places, SKUs, shops and warehouses."),
+    ] = False,
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of an order instead.")] = False,
     config: Config = None,
     json: Json = False,
@@ -41,8 +51,8 @@ def validate(
 ) -> None:
     """Check orders as Add Order takes them: fields, types, payment codes, amounts and times.
 
-    Prints file:line: field.path: why for each fault. Sends nothing, and needs no configuration for a file.
-    Fields that the guide does not name are left to Omisell.
+    Prints file:line: field.path: why for each fault. Sends nothing, and needs no configuration for a file without
+    --lists. Fields that the guide does not name are left to Omisell.
     """
     common = Common.of(context, config, json, debug)
     if (file is not None) + pending + schema != 1:
@@ -55,10 +65,11 @@ def validate(
         output.print_json(Order.model_json_schema())
         return
     report = _Report(OUTBOX if file is None else file, as_json=common.json)
+    check = _check(common) if lists else _against_the_model
     if file is None:
-        _check_outbox(common, report)
+        _check_outbox(common, report, check)
     else:
-        _check_file(file, report)
+        _check_file(file, report, check)
     report.end()
 
 
@@ -107,13 +118,35 @@ def _orders(count: int) -> str:
     return "1 order" if count == 1 else f"{count:,} orders"
 
 
-def _check_file(file: str, report: _Report) -> None:
-    from omisync.add_order import faults_of, read_orders
+def _against_the_model(order: object) -> list[Fault]:
+    from omisync.add_order import faults_of
+
+    return faults_of(order)
+
+
+def _check(common: Common) -> Check:
+    """Against the model, and the lists that the daemon has read."""
+    settings = common.settings()
+    from omisync import mirrored
+    from omisync.add_order import Fault, faults_of
+    from omisync.checks.order import judge
+
+    facts = common.run(mirrored.facts(settings))
+
+    def check(order: object) -> list[Fault]:
+        known = judge(order, facts) if isinstance(order, dict) else []
+        return [*faults_of(order), *(Fault(each.field, each.why) for each in known)]
+
+    return check
+
+
+def _check_file(file: str, report: _Report, check: Check) -> None:
+    from omisync.add_order import read_orders
 
     try:
         with _opened(file) as stream:
             for read in read_orders(stream):
-                report.tell(read.line, faults_of(read.order) if read.fault is None else [read.fault])
+                report.tell(read.line, check(read.order) if read.fault is None else [read.fault])
     except BrokenPipeError:
         raise
     except OSError as error:
@@ -128,15 +161,14 @@ def _opened(file: str) -> contextlib.AbstractContextManager[TextIO]:
     return Path(file).open(encoding="utf-8", errors="replace")
 
 
-def _check_outbox(common: Common, report: _Report) -> None:
+def _check_outbox(common: Common, report: _Report, check: Check) -> None:
     settings = common.settings()
-    from omisync.add_order import faults_of
     from omisync.remote import open_database
     from omisync.store.checkup import Inspection
 
     async def work() -> None:
         async with open_database(settings) as database:
             async for row_id, payload in Inspection(database).pending_adds():
-                report.tell(row_id, faults_of(json_module.loads(payload)))
+                report.tell(row_id, check(json_module.loads(payload)))
 
     common.run(work())

@@ -2,6 +2,7 @@
 
 import json
 
+from omisync.checks.refusals import explained
 from omisync.omisell import CallClass, NotFound, OrderDetail, Refused, can_cancel, is_cancelled
 from omisync.store import Claim, Ending, Reached
 from omisync.sync.flight import Held
@@ -67,7 +68,7 @@ class Canceller:
             status = detail.status_id
         given_up = claim.attempts + 1 >= self._rules.max_attempts
         if given_up or (status is not None and not can_cancel(status)):
-            return self._failed(claim, number, refusal.words(), status)
+            return self._failed(claim, number, explained(refusal.words()), status)
         delay = self._rules.backoff.delay(claim.attempts)
         return Ending(claim, "pending", error=refusal.words(), spent=1, delay=delay, reached=Reached.NO)
 

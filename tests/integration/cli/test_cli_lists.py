@@ -1,7 +1,10 @@
 """`omisync skus` and `locations` on a real database and the simulator."""
 
+import json
+from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 
 from omisync import mirrored
@@ -50,10 +53,10 @@ async def test_a_place_that_cannot_be_told_names_what_it_may_be(cli: Any) -> Non
     ]
 
 
-@pytest.mark.parametrize("json", [(), ("--json",)])
-async def test_an_account_without_the_list_says_so(cli: Any, json: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("form", [(), ("--json",)])
+async def test_an_account_without_the_list_says_so(cli: Any, form: tuple[str, ...]) -> None:
     cli.change({"omisell.paths": {"provinces": "/api/v2/public/nowhere"}})
-    ran = await cli("locations", "--refresh", *json)
+    ran = await cli("locations", "--refresh", *form)
     assert ran.code == FAILED
     assert "this account offers no list of places at the paths in [omisell.paths]" in ran.err
 
@@ -70,3 +73,33 @@ async def test_facts_for_orders_are_what_was_read_and_nothing_else(cli: Any) -> 
     assert "TEE-M" in facts.skus
     assert facts.gazetteer is not None
     assert "Hà Nội" in facts.gazetteer.below(Address())
+
+
+async def test_validate_holds_orders_against_the_lists_when_asked(cli: Any, tmp_path: Path) -> None:
+    await cli("skus", "--refresh")
+    await cli("locations", "--refresh")
+    file = tmp_path / "orders.jsonl"
+    receiver = {"province_name": "TP.HCM", "phone": "0901"}
+    file.write_text(json.dumps({"order_number": "A-1", "receiver": receiver, "items": [{"sku": "XX"}]}), "utf-8")
+    assert (await cli("validate", str(file))).code == 0
+    ran = await cli("validate", str(file), "--lists")
+    assert ran.code == FAILED
+    assert ran.lines == [
+        f"{file}:1: receiver.phone: is too short",
+        f"{file}:1: receiver.province_name: Omisell writes it 'Hồ Chí Minh'",
+        f"{file}:1: items: not in Omisell's catalogue: SKU XX",
+    ]
+    cli.change({"checks": {"addresses": "fix"}})
+    assert "province_name" not in (await cli("validate", str(file), "--lists")).out
+
+
+async def test_what_waits_is_held_against_the_lists_too(cli: Any, dsn: str) -> None:
+    await cli("skus", "--refresh")
+    connection = await asyncpg.connect(dsn)
+    await connection.execute(
+        "SELECT omisync.add_order($1)", json.dumps({"order_number": "A-1", "items": [{"sku": "XX"}, {"sku": "TEE-M"}]})
+    )
+    await connection.close()
+    assert (await cli("validate", "--pending")).code == 0
+    ran = await cli("validate", "--pending", "--lists")
+    assert (ran.code, ran.lines) == (FAILED, ["outbox:1: items: not in Omisell's catalogue: SKU XX"])

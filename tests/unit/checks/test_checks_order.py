@@ -1,5 +1,7 @@
 """An order held against what is known: changes that would make it right, and what nobody can mend without asking."""
 
+from dataclasses import replace
+
 import pytest
 
 from omisync.checks.addresses import Gazetteer
@@ -117,6 +119,7 @@ def test_an_order_against_everything_that_is_known(old: Gazetteer) -> None:
     )
     [spelled] = judge({**good, **order(province_name="nghe an")}, facts)
     assert str(spelled) == "receiver.province_name: Omisell writes it 'Tỉnh Nghệ An'"
+    assert judge({**good, **order(province_name="nghe an")}, replace(facts, mends_addresses=True)) == []
 
 
 def test_nothing_is_held_against_a_list_that_was_never_read() -> None:

@@ -327,7 +327,9 @@ async def test_a_refused_cancel_ends_failed_only_if_the_status_says_so(
     omisell.detail = detail(500)
     ending = await canceller.work(cancel(), held())
     assert (ending.state, ending.event, ending.status_id) == ("failed", "cancel_refused", 500)
-    assert ending.error == "Order cannot be cancelled in status Shipped."
+    words, _, advice = str(ending.error).partition("\n")
+    assert words == "Order cannot be cancelled in status Shipped."
+    assert advice.startswith("What to do: an order that is on its way can no longer be cancelled")
     omisell.detail = detail(300)
     again = await canceller.work(cancel(), held())
     assert (again.state, again.spent, again.reached) == ("pending", 1, Reached.NO)
