@@ -139,7 +139,8 @@ class OmisellClient:
                 return OrderPage()
             raise
         rows, count, has_next = _page(data, request)
-        return OrderPage(orders=tuple(_models(ListedOrder, rows)), count=count, has_next=has_next)
+        found = _models(ListedOrder, rows)
+        return OrderPage(orders=tuple(found), count=count, has_next=has_next, unread=len(rows) - len(found))
 
     async def shops(self) -> list[Shop]:
         """The account's shops [code: frappe]."""

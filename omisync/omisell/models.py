@@ -174,11 +174,13 @@ class OrderPage(_Answer):
     Attributes:
         count: all matches, not only this page's.
         has_next: whether there is a page to ask for after this one.
+        unread: rows of this page that name no order; Omisell counts them, too.
     """
 
     orders: tuple[ListedOrder, ...] = ()
     count: int = 0
     has_next: bool = False
+    unread: int = 0
 
 
 class Shop(_Answer):

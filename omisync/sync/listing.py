@@ -26,8 +26,8 @@ async def read_window(
     """All orders of the shop changed in a window, by Omisell's number.
 
     Paging is by page number, so a row that changes while the pages are read can be missed: the window is read again
-    until as many orders were seen as the list counts, or, should it not count, until nothing new is seen
-    [omisell-api 1.2, 9.6].
+    until as many orders were seen as the list counts, less the rows that name none, or, should it not count, until
+    nothing new is seen [omisell-api 1.2, 9.6].
 
     Args:
         omisell: where to read.
@@ -45,12 +45,13 @@ async def read_window(
     seen: dict[str, ListedOrder] = {}
     count = 0
     for _ in range(MOST_PASSES):
-        count, before = 0, len(seen)
+        count, unread, before = 0, 0, len(seen)
         for number in range(1, MOST_PAGES):
             page = await omisell.order_page(
                 page=number, updated_from=updated_from, updated_to=updated_to, shop_id=shop_id, cls=cls
             )
-            count = max(page.count, 0)
+            unread += page.unread
+            count = max(page.count - unread, 0)
             for order in page.orders:
                 known = seen.get(order.omisell_order_number)
                 if known is None or (known.updated_time or 0) <= (order.updated_time or 0):
@@ -59,7 +60,7 @@ async def read_window(
                 on_page(len(seen), count)
             if enough is not None and enough(seen):
                 return _of_shop(seen, shop_id)
-            if not page.orders or not page.has_next:
+            if not (page.orders or page.unread) or not page.has_next:
                 break
         if len(seen) >= count and (count or len(seen) == before):
             return _of_shop(seen, shop_id)

@@ -182,7 +182,7 @@ async def test_rows_without_a_number_are_nobodys(desk: Any) -> None:
     desk.server.will(answer({"results": [{}, None, 7, {"omisell_order_number": 5}], "next": "x", "count": "4"}))
     page = await desk.client.order_page(updated_from=None, updated_to=None, shop_id=None)
     assert [row.omisell_order_number for row in page.orders] == ["5"]
-    assert (page.count, page.has_next) == (4, True)
+    assert (page.count, page.has_next, page.unread) == (4, True, 3)
 
 
 async def test_a_page_beyond_the_end_is_empty_and_a_first_page_that_is_not_there_is_a_fault(desk: Any) -> None:
