@@ -27,6 +27,9 @@ SECURITY: Final = {
 }
 """On every answer of the admin listener. No script or style in a page itself: what a page shows is data only."""
 
+WITHOUT_SECONDS: Final = 600.0
+"""From this age on nobody counts its seconds."""
+
 STATIC: Final = {"omisync.css": "text/css", "omisync.js": "text/javascript", "omisync.svg": "image/svg+xml"}
 
 
@@ -69,8 +72,10 @@ class Pages:
         return self._templates.get_template(template).render(now=self._clock(), **shown)
 
     def _ago(self, at: dt.datetime | float) -> str:
-        seconds = self._clock() - (at.timestamp() if isinstance(at, dt.datetime) else at)
-        return f"{duration(max(seconds, 0.0))} ago"
+        seconds = max(self._clock() - (at.timestamp() if isinstance(at, dt.datetime) else at), 0.0)
+        if seconds >= WITHOUT_SECONDS:
+            seconds -= seconds % 60
+        return f"{duration(seconds)} ago"
 
 
 def duration(seconds: float | None) -> str:
