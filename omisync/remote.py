@@ -148,5 +148,4 @@ async def sweep_now(
                 shop_id=settings.omisell.shop_id,
                 overlap=settings.reconcile.overlap,
             )
-            await omisell.ping()  # learns Omisell's clock, which the window is measured by
             return await sweeper.manual(since, dry_run=dry_run, on_page=on_page)

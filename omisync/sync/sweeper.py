@@ -3,13 +3,14 @@
 What the list shows goes into `orders` as it is read; a sweep costs pages, not orders. The details follow, each once.
 """
 
+import contextlib
 import datetime as dt
 from collections.abc import Awaitable, Callable
 
 import structlog
 
 from omisync.clock import since_boot
-from omisync.omisell import CallClass, ListedOrder
+from omisync.omisell import CallClass, ListedOrder, Refused, Throttled
 from omisync.store import Listed, Orders, SweepKind, Sweeps
 from omisync.sync.lag import LagNotes
 from omisync.sync.listed import listed_of
@@ -54,6 +55,7 @@ class Sweeper:
         self._shop_id = shop_id
         self._overlap = int(overlap)
         self._lag = LagNotes(record)
+        self._heard = False
         self._log = structlog.get_logger("sweeper")
 
     async def incremental(self) -> Swept:
@@ -63,7 +65,7 @@ class Sweeper:
             OmisellError, Incomplete: the list could not be read; the next sweep reaches back further.
             StoreError: the database is away.
         """
-        now = int(self._omisell.server_time())
+        now = await self._now()
         cursor = await self._sweeps.cursor()
         begin = (now - FIRST_WINDOW if cursor is None else min(cursor, now)) - self._overlap
 
@@ -87,7 +89,7 @@ class Sweeper:
         Raises:
             OmisellError, StoreError: as for `incremental`.
         """
-        now = int(self._omisell.server_time())
+        now = await self._now()
         windows = await self._orders.open_windows(FULL_WINDOW)
 
         async def work(tally: Tally, read_at: dt.datetime) -> None:
@@ -116,7 +118,7 @@ class Sweeper:
         Raises:
             OmisellError, Incomplete, StoreError: as for `incremental`.
         """
-        now = int(self._omisell.server_time())
+        now = await self._now()
         begin = now - int(since)
 
         async def work(tally: Tally, read_at: dt.datetime) -> None:
@@ -129,6 +131,14 @@ class Sweeper:
         for part in _parts(listed):
             tally.differences += await self._orders.differing(part)
         return Swept(len(listed), tuple(tally.differences))
+
+    async def _now(self) -> int:
+        """Omisell's clock, in whole seconds: of Omisell's own telling, for this machine's may be hours off."""
+        if not self._heard:
+            with contextlib.suppress(Refused, Throttled):  # an answer all the same
+                await self._omisell.ping()
+            self._heard = True
+        return int(self._omisell.server_time())
 
     async def _entered(
         self,

@@ -34,6 +34,9 @@ class Omisell:
         more = self.more or begin + self.size < len(self.rows)
         return OrderPage(orders=rows or self.rows[:1], count=len(self.rows), has_next=more)
 
+    async def ping(self) -> None:
+        return
+
     def server_time(self) -> float:
         return 5000.0
 
