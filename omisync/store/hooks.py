@@ -11,7 +11,10 @@ FIRST_RETRY = 1.0  # seconds
 LAST_RETRY = 60.0  # seconds between two tries, at the most
 LOCK_TIMEOUT_MS = 500  # below Postgres's deadlock_timeout of 1 s: in a deadlock with the shop the hook yields
 ANSWER_MARGIN = 2.0  # seconds beyond a call's own time-out until the server is taken to ignore it
-WRITERS = 3  # transactions with a hook in them at a time: a slow call must not hold all, nor take the whole pool
+WRITERS = (
+    2  # transactions with a hook in them at a time, of endings and of details each: a slow call must not hold all,
+)
+# nor slow calls of both take the whole pool of eight
 _NAME = re.compile(r'(?:(?:[a-z_][a-z0-9_$]*|"[^"]+")\.)?(?:[a-z_][a-z0-9_$]*|"[^"]+")')
 
 

@@ -128,7 +128,9 @@ class Orders:
         self._database = database
         self._hooks = hooks
         self._owed_delay = owed_delay
-        self._applying: GroupCommit[Snapshot, Applied] = GroupCommit(self._apply, most=min(100, hooks.group))
+        self._applying: GroupCommit[Snapshot, Applied] = GroupCommit(
+            self._apply, most=min(100, hooks.group), writers=hooks.writers
+        )
 
     async def request(
         self, orders: Sequence[tuple[str, str | None, int | None]], source: Source, priority: int = 1

@@ -1,11 +1,12 @@
 """A hook that misbehaves for long: it holds no other order, and never stops the calls of all."""
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
 
-from omisync.store import Claim, Ending, Hooks, Outbox
+from omisync.store import Claim, Ending, Fetch, Hooks, Orders, Outbox, Snapshot
 
 SECONDS = 30.0  # for anything that is waited on
 HOOK = """
@@ -33,6 +34,25 @@ def added(claim: Claim) -> Ending:
     )
 
 
+def snapshot(fetch: Fetch, status: int = 300) -> Snapshot:
+    return Snapshot(
+        fetch=fetch,
+        order_number=fetch.order_number or "",
+        shop_id=21001,
+        status_id=status,
+        status_name=None,
+        is_final=False,
+        created_time=900,
+        updated_time=1000,
+        rts_time=None,
+        shipped_time=None,
+        completed_time=None,
+        tracking_numbers="[]",
+        detail=json.dumps({"status_id": status}),
+        parcels="[]",
+    )
+
+
 async def failing_call(house: Any, number: str) -> None:
     await house.add(number)
     (claim,) = await house.outbox.claim("order.add", 1)
@@ -55,6 +75,25 @@ async def test_a_slow_hook_of_one_order_holds_no_other(house: Any, monkeypatch: 
         assert not held.done()
         await house.sql.execute("SELECT pg_advisory_unlock(4711)")
         assert await held
+
+
+async def test_a_slow_hook_of_one_detail_holds_no_other(house: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("omisync.store.hooks.LOCK_TIMEOUT_MS", 60_000)
+    await house.sql.execute(HOOK)
+    orders = Orders(house.database, Hooks(house.database, "shop.changed", timeout=60.0))
+    numbers = ("SLOW-1", "A-1", "A-2")
+    await orders.request([(f"OMI-{number}", number, None) for number in numbers], "webhook", priority=0)
+    fetches = {fetch.order_number: fetch for fetch in await orders.claim(10)}
+    await house.sql.execute("SELECT pg_advisory_lock(4711)")
+    held = asyncio.create_task(orders.apply(snapshot(fetches["SLOW-1"])))
+    async with asyncio.timeout(SECONDS):
+        while not await house.sql.fetchval(WAITS_FOR_THE_LOCK):  # noqa: ASYNC110 - a lock has no signal
+            await asyncio.sleep(0.01)
+        done = await asyncio.gather(*(orders.apply(snapshot(fetches[number])) for number in ("A-1", "A-2")))
+        assert [applied.event for applied in done] == ["adopted", "adopted"]
+        assert not held.done()
+        await house.sql.execute("SELECT pg_advisory_unlock(4711)")
+        assert (await held).event == "adopted"
 
 
 async def test_a_hook_that_has_failed_for_a_night_does_not_stop_the_others(house: Any) -> None:
