@@ -147,16 +147,22 @@ class Orders:
         )
         return len(rows)
 
-    async def claim(self, most: int, *, owed: bool = False) -> list[Fetch]:
+    async def claim(self, most: int, *, owed: bool = False, confirmed: bool = False) -> list[Fetch]:
         """Takes up to `most` fetches that are due, under one fresh lease of `LEASE_SECONDS`.
 
         Args:
             most: how many.
             owed: those that nobody is in a hurry for, instead of those that were asked for.
+            confirmed: of those that were asked for, only what no reading of the list may spare.
         """
         token = uuid.uuid4()
         rows = await self._database.rows(
-            "refreshes.claim", owed=owed, most=most, lease_token=token, lease_seconds=LEASE_SECONDS
+            "refreshes.claim",
+            owed=owed,
+            confirmed=confirmed,
+            most=most,
+            lease_token=token,
+            lease_seconds=LEASE_SECONDS,
         )
         return [Fetch(lease_token=token, **dict(row)) for row in rows]
 

@@ -39,21 +39,27 @@ class Bulk:
         self._clock = clock
         self._not_before = -math.inf
 
-    async def relieve(self) -> int:
-        """Reads the list if the rule says so; returns how many pages.
+    async def pressing(self) -> list[Unconfirmed]:
+        """The pushes that a reading would answer for; none while the rule does not ask for one.
+
+        Raises:
+            StoreError: the database is away.
+        """
+        if self._clock() < self._not_before:
+            return []
+        asked = await self._orders.unconfirmed(MOST_ASKED)
+        return asked if len(asked) >= BULK_FROM else []
+
+    async def relieve(self, asked: Sequence[Unconfirmed]) -> int:
+        """Reads the list for these; returns how many pages.
 
         Raises:
             OmisellError: it could not be read; the fetches go on without it.
             StoreError: the database is away.
         """
-        if self._clock() < self._not_before:
-            return 0
-        asked = await self._orders.unconfirmed(MOST_ASKED)
-        if len(asked) < BULK_FROM:
-            return 0
         pages = 0
         try:
-            asked.sort(key=lambda each: each.wanted_time, reverse=True)
+            asked = sorted(asked, key=lambda each: each.wanted_time, reverse=True)
             while len(asked) >= BULK_FROM:
                 read, done = await self._read(asked)
                 pages += read

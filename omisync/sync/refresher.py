@@ -1,6 +1,7 @@
 """Turns pushes into fetches and fetches into the shop's tables: one fetch for all that waits on an order."""
 
 import asyncio
+from collections.abc import Sequence
 
 import structlog
 
@@ -14,7 +15,7 @@ from omisync.omisell import (
     Throttled,
     Unavailable,
 )
-from omisync.store import Applied, Fetch, Inbox, Orders, StoreError
+from omisync.store import Applied, Fetch, Inbox, Orders, StoreError, Unconfirmed
 from omisync.store.outbox import LEASE_SECONDS
 from omisync.sync.backoff import Backoff
 from omisync.sync.breaker import Breaker
@@ -62,6 +63,7 @@ class Refresher:
         self._budget = budget
         self._shop_id = shop_id
         self._bulk = Bulk(omisell, orders, shop_id=shop_id)
+        self._relief: asyncio.Task[None] | None = None
         self._places = {CallClass.REFRESH: concurrency, CallClass.SWEEP: max(1, concurrency // 4)}
         self._interval = interval
         self._flight: Flight[str] = Flight(orders.renew)
@@ -95,6 +97,8 @@ class Refresher:
                         forever("refresher", step, interval=self._interval, wake=wake, stopping=self._stopping)
                     )
         finally:
+            if self._relief is not None:
+                self._relief.cancel()
             await self._land(grace)
             renewal.cancel()
 
@@ -126,12 +130,10 @@ class Refresher:
         if room is None:
             return False
         if not owed:
-            await unless_set(self._stopping, self._relieve())
-            if self._stopping.is_set():
-                return False
+            await self._begin_relief()
         most = min(free, room)
         asked_at = since_boot()
-        fetches = await self._orders.claim(most, owed=owed)
+        fetches = await self._orders.claim(most, owed=owed, confirmed=self._relief is not None)
         for fetch in fetches:
             self._flight.take(fetch.omisell_order_number, fetch.lease_token, asked_at)
             task = asyncio.create_task(self._work(fetch, cls))
@@ -143,16 +145,29 @@ class Refresher:
         await self._breaker.passable()
         return await self._budget.wait_available(cls)
 
-    async def _relieve(self) -> None:
+    async def _begin_relief(self) -> None:
+        """Has the list read beside the fetches, if enough pushes wait; until it is, they are left to it."""
+        if self._relief is None and (asked := await self._bulk.pressing()):
+            self._relief = asyncio.create_task(self._relieve(asked))
+            self._relief.add_done_callback(self._relieved)
+
+    def _relieved(self, _: asyncio.Task[None]) -> None:
+        self._relief = None
+        self._wanted.set()
+
+    async def _relieve(self, asked: Sequence[Unconfirmed]) -> None:
         try:
-            pages = await self._bulk.relieve()
+            pages = await self._bulk.relieve(asked)
         except OmisellError as error:
             self._log.info("the list cannot be read; fetches go on one by one", error=str(error))
             if not isinstance(error, Throttled):
                 await self._breaker.suspect()
+        except StoreError as error:
+            self._log.warning("waiting for the database", error=str(error))
+        except Exception:  # noqa: BLE001 - nobody waits for this task: it is told with its traceback
+            self._log.exception("a step failed; going on")
         else:
-            if pages:
-                self._log.info("pushes confirmed by the list", pages=pages)
+            self._log.info("pushes confirmed by the list", pages=pages)
 
     async def _work(self, fetch: Fetch, cls: CallClass) -> None:
         log = self._log.bind(omisell_order_number=fetch.omisell_order_number, order_number=fetch.order_number)

@@ -23,13 +23,14 @@ SELECT EXISTS (SELECT FROM omisync.refreshes
                WHERE lease_token IS NULL AND available_at <= now() AND (priority = 2) = :owed::boolean)
     OR EXISTS (SELECT FROM omisync.refreshes WHERE lease_token IS NOT NULL AND lease_until < now());
 
--- name: claim(owed, most, lease_token, lease_seconds)
+-- name: claim(owed, confirmed, most, lease_token, lease_seconds)
 -- Takes the fetches that are due, the most urgent and oldest first: those that were asked for, or those that are only
--- owed. An order whose add is being sent this moment is left until that call has ended: its answer comes first. A detail
+-- owed. Of the former, while the list is being read for the pushes (confirmed), only those that it cannot spare. An order whose add is being sent this moment is left until that call has ended: its answer comes first. A detail
 -- must be as new as what was told, and as what is known already from the list.
 WITH due AS (
     SELECT f.omisell_order_number FROM omisync.refreshes AS f
     WHERE f.lease_token IS NULL AND f.available_at <= now() AND (f.priority = 2) = :owed::boolean
+      AND (NOT :confirmed::boolean OR f.priority <> 0 OR f.source = 'operator')
       AND NOT EXISTS (SELECT FROM omisync.outbox AS o WHERE o.order_number = f.order_number AND o.state = 'sending' AND o.kind = 'order.add')
     ORDER BY f.priority, f.available_at LIMIT :most FOR UPDATE OF f SKIP LOCKED
 ), left_behind AS (

@@ -142,7 +142,7 @@ async def test_a_fetch_is_held_by_the_same_clock(monkeypatch: pytest.MonkeyPatch
         async def is_due(self, *, owed: bool) -> bool:
             return True
 
-        async def claim(self, most: int, *, owed: bool) -> list[Any]:
+        async def claim(self, most: int, *, owed: bool, confirmed: bool) -> list[Any]:
             return [fetch]
 
         async def renew(self, leases: Sequence[uuid.UUID]) -> set[str]:

@@ -171,7 +171,7 @@ class Run:
             await self.world.orders.take_listed(rows, read_at, source="sweep", adopting=adopting)
 
     async def relieve(self) -> None:
-        await self.bulk.relieve()
+        await self.bulk.relieve(await self.bulk.pressing())
 
     async def crash(self) -> None:
         """Whoever held a lease is dead; what it has read may still arrive."""
