@@ -11,6 +11,9 @@ HOURS = 24
 SHOWN = 20
 """Rows of each list; older ones are found by order."""
 
+TABLES = 6
+"""The largest tables; the others are small by nature."""
+
 
 @dataclass(frozen=True, slots=True)
 class Hour:
@@ -65,11 +68,32 @@ class ByHand:
 
 
 @dataclass(frozen=True, slots=True)
+class Table:
+    """A table of ours and its indexes.
+
+    Attributes:
+        name: without the schema.
+        bytes: on disk.
+        rows: living ones, as the last vacuum or analyse counted them.
+        dead: rows that wait for the next vacuum.
+    """
+
+    name: str
+    bytes: int
+    rows: int
+    dead: int
+
+
+@dataclass(frozen=True, slots=True)
 class LastDay:
-    """The last day: its hours, the oldest first, and what sweeps made good in it, the newest first."""
+    """The last day: its hours, the oldest first, and what sweeps made good in it, the newest first.
+
+    With the largest tables as they are now, for they too are not looked at every second.
+    """
 
     hours: Sequence[Hour]
     repairs: Sequence[Repair]
+    tables: Sequence[Table] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +123,7 @@ class History:
             orders = await connection.rows("history.orders_by_the_hour", hours=HOURS)
             pushes = await connection.rows("history.pushes_by_the_hour", hours=HOURS)
             repairs = await connection.rows("history.repairs", hours=HOURS, most=SHOWN)
+            tables = await connection.rows("history.tables", schema=self._database.schema, most=TABLES)
         pushed = {row["hour"]: row["pushes"] for row in pushes}
         hours = [Hour(row["hour"], row["sent"], row["failed"], pushed.get(row["hour"], 0)) for row in orders]
-        return LastDay(hours, [Repair(**dict(row)) for row in repairs])
+        return LastDay(hours, [Repair(**dict(row)) for row in repairs], [Table(**dict(row)) for row in tables])

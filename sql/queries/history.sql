@@ -32,3 +32,10 @@ SELECT at, who, action, subject FROM omisync.audit ORDER BY id DESC LIMIT :most;
 -- What was done by hand to rows of the outbox.
 SELECT at, who, action, subject FROM omisync.audit
 WHERE action IN ('retry', 'discard') AND subject = ANY(:subjects::text[]) ORDER BY id;
+
+-- name: tables(schema, most)
+-- What each table takes on disk with its indexes, the largest first; rows as the last ANALYZE or VACUUM counted them.
+SELECT c.relname AS name, pg_total_relation_size(c.oid) AS bytes, greatest(c.reltuples, 0)::bigint AS rows, coalesce(s.n_dead_tup, 0) AS dead
+FROM pg_catalog.pg_class AS c LEFT JOIN pg_catalog.pg_stat_all_tables AS s ON s.relid = c.oid
+WHERE c.relnamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = :schema::text) AND c.relkind IN ('r', 'p')
+ORDER BY bytes DESC, name LIMIT :most;

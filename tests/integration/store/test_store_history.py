@@ -49,6 +49,19 @@ async def test_each_hour_counts_what_went_out_failed_and_was_pushed(house: Any) 
     assert sum(hour.pushes for hour in hours) == 1
 
 
+async def test_the_largest_tables_are_told_with_what_they_take(house: Any) -> None:
+    await house.sql.execute(
+        "INSERT INTO omisync.order_events (order_number, kind, source)"
+        " SELECT 'N' || n, 'added', 'outbox' FROM generate_series(1, 5000) AS n"
+    )
+    await house.sql.execute("ANALYZE omisync.order_events")
+    tables = (await History(house.database).last_day()).tables
+    assert (tables[0].name, tables[0].rows, tables[0].dead) == ("order_events", 5000, 0)
+    size = await house.sql.fetchval("SELECT pg_total_relation_size('omisync.order_events')")
+    assert tables[0].bytes == size
+    assert [table.bytes for table in tables] == sorted((table.bytes for table in tables), reverse=True)
+
+
 async def test_what_a_sweep_made_good_is_told_the_newest_first_and_only_of_the_last_day(house: Any) -> None:
     for number, source, ago in (
         ("A", "sweep", 60.0),

@@ -11,7 +11,7 @@ import pytest
 
 from omisync.omisell import CallClass, Clearing, Forecast
 from omisync.store.errors import SchemaError, StoreError, StoreUnavailable
-from omisync.store.history import ByHand, Hour, LastDay, Latest, PushSeen, Repair
+from omisync.store.history import ByHand, Hour, LastDay, Latest, PushSeen, Repair, Table
 from omisync.store.operator import (
     Change,
     Finding,
@@ -134,6 +134,7 @@ DAY = LastDay(
         for place, (sent, failed, pushes) in enumerate([(10, 0, 0), (40, 1, 0), (0, 0, 0)])
     ],
     repairs=[Repair("ORD-8", "status", 300, 500, NOW - dt.timedelta(minutes=8), NOW - dt.timedelta(minutes=7))],
+    tables=[Table("outbox", 3 * 1024 * 1024, 12345, 6)],
 )
 
 
@@ -258,6 +259,7 @@ async def test_the_status_page_shows_depths_ages_budget_token_leader_and_sweeps(
         "order.shippedORD/7 ơ500hmac-bodywaiting",
         "ORD-8status300 → 500",
         "discard row 11 by an@shop",
+        "outbox3.0 MiB12,3456",
         'webhook.authorization = "token" pins it',
         "Schema 0005_roles",
     ):
