@@ -11,10 +11,9 @@ FIRST_RETRY = 1.0  # seconds
 LAST_RETRY = 60.0  # seconds between two tries, at the most
 LOCK_TIMEOUT_MS = 500  # below Postgres's deadlock_timeout of 1 s: in a deadlock with the shop the hook yields
 ANSWER_MARGIN = 2.0  # seconds beyond a call's own time-out until the server is taken to ignore it
-WRITERS = (
-    2  # transactions with a hook in them at a time, of endings and of details each: a slow call must not hold all,
-)
-# nor slow calls of both take the whole pool of eight
+# Transactions with a hook in them at a time, of endings and of details each: a slow call must not hold all, and slow
+# calls of both must not take the whole pool of eight.
+WRITERS = 2
 _NAME = re.compile(r'(?:(?:[a-z_][a-z0-9_$]*|"[^"]+")\.)?(?:[a-z_][a-z0-9_$]*|"[^"]+")')
 
 
@@ -54,6 +53,13 @@ class Hooks:
         """
         if self._call is not None:
             await connection.value("hooks.in_turn", order_numbers=list(order_numbers))
+
+    async def whose_turn(self, connection: Connection, order_numbers: Sequence[str]) -> list[str]:
+        """Up to `group` of these orders of which nobody writes events just now: `in_turn` for who can come later."""
+        if self._call is None:
+            return list(order_numbers[: self.group])
+        rows = await connection.rows("hooks.whose_turn", order_numbers=list(order_numbers), most=self.group)
+        return [row["order_number"] for row in rows]
 
     async def call(self, connection: Connection, event_ids: Sequence[int]) -> None:
         """Calls the hook for new events, in the transaction that wrote them."""

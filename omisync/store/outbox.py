@@ -111,8 +111,12 @@ class Outbox:
 
     async def annul(self) -> list[Kind]:
         """Ends adds that a cancel overtook before anything was sent, and those cancels; returns the rows' kinds."""
+        overtaken = await self._database.rows("outbox.overtaken", most=ANNUL_AT_ONCE)
+        if not overtaken:
+            return []
         async with self._database.transaction() as connection:
-            rows = await connection.rows("outbox.annul", most=min(ANNUL_AT_ONCE, self._hooks.group))
+            numbers = await self._hooks.whose_turn(connection, [row["order_number"] for row in overtaken])
+            rows = await connection.rows("outbox.annul", order_numbers=numbers)
             await self._hooks.call(connection, [row["event_id"] for row in rows if row["event_id"] is not None])
         return [row["kind"] for row in rows]
 

@@ -5,6 +5,11 @@
 SELECT count(pg_advisory_xact_lock(hashtext('omisync.hook_calls'), hashtext(o.order_number)))
 FROM (SELECT DISTINCT n AS order_number FROM unnest(:order_numbers::text[]) AS n ORDER BY n) AS o;
 
+-- name: whose_turn(order_numbers, most)
+-- The first of these orders of which nobody is writing events; nobody else does until the transaction's end.
+SELECT n AS order_number FROM unnest(:order_numbers::text[]) AS n
+WHERE pg_try_advisory_xact_lock(hashtext('omisync.hook_calls'), hashtext(n)) LIMIT :most;
+
 -- name: behind(event_ids)
 -- Of new events, those that must wait because an earlier event of their order still waits for its hook.
 SELECT DISTINCT e.id FROM omisync.order_events AS e JOIN omisync.hook_calls AS h USING (order_number)

@@ -1,6 +1,20 @@
 -- What the sender does with the outbox.
 
--- name: annul(most)
+-- name: overtaken(most)
+-- The orders that `annul` may be about, those whose cancels wait the longest first.
+SELECT c.order_number
+FROM omisync.outbox AS c
+CROSS JOIN LATERAL (
+    SELECT x.state, x.maybe_sent_at FROM omisync.outbox AS x
+    WHERE x.order_number = c.order_number AND x.kind = 'order.add' AND x.id < c.id
+    ORDER BY x.id DESC LIMIT 1
+) AS a
+WHERE c.kind = 'order.cancel' AND c.state = 'pending'
+  AND a.state IN ('pending', 'failed') AND a.maybe_sent_at IS NULL
+  AND NOT EXISTS (SELECT FROM omisync.orders AS k WHERE k.order_number = c.order_number AND k.omisell_order_number IS NOT NULL)
+ORDER BY c.id LIMIT :most;
+
+-- name: annul(order_numbers)
 -- Adds of which surely nothing is at Omisell, and that a later cancel is waiting for: both end without a call. Where the
 -- number was enqueued anew meanwhile, the cancel was not meant for the new row, and the old add stays as it is.
 WITH pair AS (
@@ -14,10 +28,9 @@ WITH pair AS (
         WHERE x.order_number = c.order_number AND x.kind = 'order.add' AND x.id < c.id
         ORDER BY x.id DESC LIMIT 1
     ) AS a
-    WHERE c.kind = 'order.cancel' AND c.state = 'pending'
+    WHERE c.kind = 'order.cancel' AND c.state = 'pending' AND c.order_number = ANY(:order_numbers::text[])
       AND a.state IN ('pending', 'failed') AND a.maybe_sent_at IS NULL
       AND NOT EXISTS (SELECT FROM omisync.orders AS k WHERE k.order_number = c.order_number AND k.omisell_order_number IS NOT NULL)
-    ORDER BY c.id LIMIT :most
 ), locked AS (
     SELECT o.id FROM omisync.outbox AS o
     WHERE o.id IN (SELECT add_id FROM pair UNION ALL SELECT cancel_id FROM pair)
