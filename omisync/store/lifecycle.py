@@ -7,7 +7,7 @@
                  │  ├──▶ discarded          the operator gives it up
                  │  └──▶ done               annulled: a cancel came before anything was at Omisell
                  │                          adopted: a push or a sweep brought the order
-                 └─retry── failed ──▶ discarded, done (annulled), as from pending
+                 └─retry── failed ──▶ discarded, done (annulled, adopted), as from pending
 
 `done` and `discarded` are ends. Whether a copy may be at Omisell is a second, independent fact (`maybe_sent_at`): set
 by every claim, cleared only by knowledge (a refusal, a list without it after the settling time, a request that never
@@ -48,7 +48,7 @@ MOVES: Final[Mapping[Move, frozenset[tuple[State, State]]]] = MappingProxyType(
         Move.TAKE_OVER: frozenset({(State.SENDING, State.SENDING)}),
         Move.FINISH: frozenset({(State.SENDING, end) for end in (State.DONE, State.FAILED, State.PENDING)}),
         Move.ANNUL: frozenset({(State.PENDING, State.DONE), (State.FAILED, State.DONE)}),
-        Move.ADOPT: frozenset({(State.PENDING, State.DONE)}),
+        Move.ADOPT: frozenset({(State.PENDING, State.DONE), (State.FAILED, State.DONE)}),
         Move.RETRY: frozenset({(State.FAILED, State.PENDING)}),
         Move.DISCARD: frozenset({(State.PENDING, State.DISCARDED), (State.FAILED, State.DISCARDED)}),
     }

@@ -1,7 +1,7 @@
 -- The outbox: what the shop wants done at Omisell, one row an add or a cancel.
 --
 -- States:  pending -> sending -> done | failed | pending again
---          failed -> pending (operator's retry) | discarded | done (annulled by a cancel)
+--          failed -> pending (operator's retry) | discarded | done (annulled by a cancel, or adopted)
 --          pending -> discarded | done (annulled, or adopted because a push or a sweep brought the order)
 -- A row is `sending` exactly while a lease on it is held; every finish names the lease it was claimed under.
 -- maybe_sent_at: since when a copy may exist at Omisell. NULL says: surely nothing of this row is there.

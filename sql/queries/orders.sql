@@ -102,14 +102,35 @@ WITH r AS (
         IS DISTINCT FROM (excluded.courier_name, excluded.courier_tracking_number, excluded.shipment_status,
                           excluded.shipment_status_name, excluded.pickup_id, excluded.items)
     RETURNING p.order_number
+), awaited AS (
+    -- what the shop wanted of orders that have come to light, as it stands now: an annulment of this moment is waited for
+    SELECT o.id, o.order_number, o.kind, o.state, o.outcome FROM omisync.outbox AS o
+    WHERE o.order_number IN (SELECT order_number FROM written)
+      AND ((o.kind = 'order.add' AND o.state IN ('pending', 'failed')) OR o.outcome = 'annulled')
+    ORDER BY o.id FOR UPDATE OF o
 ), adopted_adds AS (
-    -- the push, or the sweep, has settled an add whose outcome was not known
+    -- the push, or the sweep, has settled an add whose outcome was not known, or was taken for absent when it failed; of
+    -- several that failed the last, and none where the number lives on in another row
     UPDATE omisync.outbox AS o
     SET state = 'done', outcome = 'adopted', finished_at = now(), error = NULL, settle_at = NULL
-    FROM fresh AS f
-    WHERE o.order_number = f.order_number AND o.kind = 'order.add' AND o.state = 'pending'
-      AND f.order_number IN (SELECT order_number FROM written)
+    FROM awaited AS a
+    WHERE o.id = a.id AND a.kind = 'order.add' AND (a.state = 'pending' OR (a.state = 'failed' AND NOT EXISTS (
+        SELECT FROM omisync.outbox AS n
+        WHERE n.order_number = a.order_number AND n.kind = 'order.add' AND n.id <> a.id
+          AND (n.state IN ('pending', 'sending', 'done') OR (n.state = 'failed' AND n.id > a.id)))))
     RETURNING o.order_number, o.id
+), annulled_but_there AS (
+    -- the shop believes it gone, and it is not: whether to cancel it at Omisell is for a person to say
+    INSERT INTO omisync.findings (kind, order_number, subject, data)
+    SELECT DISTINCT ON (a.order_number) 'annulled_but_there', a.order_number, f.omisell_order_number,
+           jsonb_build_object('outbox_id', a.id, 'status_id', f.status_id)
+    FROM awaited AS a JOIN fresh AS f USING (order_number)
+    WHERE a.outcome = 'annulled' AND NOT EXISTS (
+        SELECT FROM omisync.outbox AS n
+        WHERE n.order_number = a.order_number AND n.kind = 'order.add' AND n.id > a.id
+          AND (n.state IN ('pending', 'sending') OR n.outcome IN ('added', 'adopted')))
+    ORDER BY a.order_number, a.id DESC
+    ON CONFLICT DO NOTHING
 ), told AS (
     INSERT INTO omisync.order_events (order_number, omisell_order_number, kind, old_status_id, new_status_id, source, data, occurred_at)
     SELECT f.order_number, f.omisell_order_number,
