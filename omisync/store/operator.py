@@ -1,13 +1,16 @@
 """What an operator sees and mends: status, the outbox, orders with their timeline, pauses."""
 
 import contextlib
+import dataclasses
 import datetime as dt
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from omisync.store.database import Database, Record
+import asyncpg
+
+from omisync.store.database import Connection, Database, Record
 from omisync.store.history import ByHand, History, LastDay, Latest
 from omisync.store.outbox import Kind
 
@@ -300,12 +303,26 @@ class Operator:
                 changes[missing] = Change(missing, "", "", "there is no such row")
             good = [number for number, change in changes.items() if change.result == _DONE[action]]
             if not dry_run and good:
-                await connection.rows(f"operator.{action}", ids=good)
+                for number in await self._moved(connection, action, good):
+                    changes[number] = dataclasses.replace(changes[number], result=SUPERSEDED)
+                    good.remove(number)
                 for number in good:
                     await connection.value("operator.note", who=by, action=action, subject=str(number), data="{}")
         return [changes[number] for number in sorted(changes)]
 
+    async def _moved(self, connection: Connection, action: str, ids: Sequence[int]) -> list[int]:
+        """Changes the rows; returns those whose place the shop has taken this very moment."""
+        try:
+            async with connection.raw.transaction():
+                await connection.rows(f"operator.{action}", ids=ids)
+        except asyncpg.UniqueViolationError:
+            if len(ids) == 1:
+                return list(ids)
+            return [taken for one in ids for taken in await self._moved(connection, action, [one])]
+        return []
 
+
+SUPERSEDED = "left alone: a later row for this order has taken its place"
 _DONE = {"retry": "pending again", "discard": "discarded"}
 
 
@@ -313,7 +330,7 @@ def _verdict(action: Literal["retry", "discard"], row: Record) -> str:
     if action == "retry" and row["state"] != "failed":
         return f"left alone: it is {row['state']}, only a failed row can be retried"
     if action == "retry" and row["superseded"]:
-        return "left alone: a later row for this order has taken its place"
+        return SUPERSEDED
     if action == "discard" and row["state"] not in {"failed", "pending"}:
         return f"left alone: it is {row['state']}, only a failed or waiting row can be discarded"
     return _DONE[action]

@@ -57,7 +57,8 @@ FROM omisync.outbox WHERE id = :id;
 SELECT o.id, o.kind, o.order_number, o.state,
     EXISTS (SELECT FROM omisync.outbox AS n
             WHERE n.order_number = o.order_number AND n.kind = o.kind AND n.id <> o.id
-              AND (n.state IN ('pending', 'sending') OR (n.state = 'done' AND n.kind = 'order.add'))) AS superseded
+              AND (n.state IN ('pending', 'sending') OR (n.state = 'done' AND n.kind = 'order.add')
+                   OR (n.state = 'failed' AND n.id > o.id))) AS superseded
 FROM omisync.outbox AS o
 WHERE o.id = ANY(:ids::bigint[]) OR (:all_failed::boolean AND o.state = 'failed')
 ORDER BY o.id FOR UPDATE OF o;
