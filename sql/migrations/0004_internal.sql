@@ -1,5 +1,12 @@
 -- What the daemon keeps for itself, shared by its replicas.
 
+-- For what may be lost with the last moments before a crash of the server, since it is only done again: a lease, a
+-- fetch that was claimed, a push that was judged. True always; the transaction it is called in does not wait for its
+-- commit to be on disk. Never where a call to Omisell, or an answer to it, stands on the commit.
+CREATE FUNCTION omisync.unhurried() RETURNS boolean LANGUAGE sql VOLATILE AS $$
+    SELECT set_config('synchronous_commit', 'off', true) IS NOT NULL
+$$;
+
 -- The token of the one Omisell account of this schema.
 CREATE TABLE omisync.tokens (
     single               boolean PRIMARY KEY DEFAULT true CHECK (single),

@@ -23,5 +23,5 @@ SET revision = b.revision + 1,
     heard_at = to_timestamp(:heard_at::float8),
     blocked_until = to_timestamp(:blocked_until::float8),
     holders = :holders::jsonb
-WHERE b.revision = :revision::bigint
+WHERE b.revision = :revision::bigint AND omisync.unhurried()
 RETURNING b.revision;

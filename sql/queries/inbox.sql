@@ -86,7 +86,7 @@ WITH batch AS (
 ), marked AS (
     UPDATE omisync.inbox AS i
     SET state = CASE j.verdict WHEN 'owed' THEN 'known' ELSE j.verdict END, handled_at = CASE WHEN j.verdict = 'waiting' THEN NULL ELSE now() END
-    FROM judged AS j WHERE i.id = j.id
+    FROM judged AS j WHERE i.id = j.id AND omisync.unhurried()
     RETURNING i.state, i.event
 )
 SELECT state, event, count(*) AS pushes FROM marked GROUP BY state, event;

@@ -118,7 +118,7 @@ ORDER BY c.available_at, c.id;
 -- name: renew(lease_tokens, lease_seconds)
 -- Keeps the leases of calls still in flight.
 UPDATE omisync.outbox SET lease_until = now() + make_interval(secs => :lease_seconds::float8)
-WHERE state = 'sending' AND lease_token = ANY(:lease_tokens::uuid[])
+WHERE state = 'sending' AND lease_token = ANY(:lease_tokens::uuid[]) AND omisync.unhurried()
 RETURNING id;
 
 -- name: finish(ids, lease_tokens, states, outcomes, errors, spent, delays, reached, settlings, events, sources, event_data, omisell_order_numbers, status_ids, status_names, finals, updated_times, shop_ids)

@@ -42,7 +42,7 @@ WITH due AS (
 UPDATE omisync.refreshes AS f
 SET lease_token = :lease_token::uuid, lease_until = now() + make_interval(secs => :lease_seconds::float8)
 FROM taken AS t LEFT JOIN omisync.orders AS k USING (omisell_order_number)
-WHERE f.omisell_order_number = t.omisell_order_number
+WHERE f.omisell_order_number = t.omisell_order_number AND omisync.unhurried()
 RETURNING f.omisell_order_number, f.order_number, f.source, f.generation, f.attempts,
     extract(epoch FROM greatest(f.wanted_at, k.omisell_updated_at))::bigint AS wanted_time, now() AS fetched_at,
     extract(epoch FROM now() - f.requested_at)::float8 AS waited;
@@ -59,7 +59,7 @@ ORDER BY f.available_at LIMIT :most;
 -- name: renew(lease_tokens, lease_seconds)
 -- Keeps the leases of fetches still in flight.
 UPDATE omisync.refreshes SET lease_until = now() + make_interval(secs => :lease_seconds::float8)
-WHERE lease_token = ANY(:lease_tokens::uuid[])
+WHERE lease_token = ANY(:lease_tokens::uuid[]) AND omisync.unhurried()
 RETURNING omisell_order_number;
 
 -- name: release(omisell_order_numbers, lease_tokens, delays, spent, errors)
@@ -69,7 +69,7 @@ SET lease_token = NULL, lease_until = NULL, attempts = f.attempts + r.spent, err
     available_at = now() + make_interval(secs => r.delay)
 FROM unnest(:omisell_order_numbers::text[], :lease_tokens::uuid[], :delays::float8[], :spent::integer[], :errors::text[])
     AS r (omisell_order_number, lease_token, delay, spent, error)
-WHERE f.omisell_order_number = r.omisell_order_number AND f.lease_token = r.lease_token
+WHERE f.omisell_order_number = r.omisell_order_number AND f.lease_token = r.lease_token AND omisync.unhurried()
 RETURNING f.omisell_order_number;
 
 -- name: drop(omisell_order_numbers, lease_tokens, generations, inbox_state)

@@ -1,6 +1,7 @@
 """The list is read beside the fetches, not before them."""
 
 import asyncio
+import uuid
 from collections.abc import Sequence
 from typing import Any
 
@@ -29,6 +30,9 @@ class Orders:
     async def claim(self, most: int, *, owed: bool, confirmed: bool) -> list[Any]:
         self.confirmed.append(confirmed)
         return []
+
+    async def renew(self, leases: Sequence[uuid.UUID]) -> set[str]:
+        return set()
 
 
 class SlowList:
