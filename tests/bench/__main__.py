@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tests.bench.budget import LOADS, Load, Outcome, measure
 from tests.bench.cancels import Cancels, measure_cancels
+from tests.bench.capacity import capacity_markdown
 from tests.bench.report import budget_table, cancels_line, conditions, plot
 from tests.bench.rig import Flow, Limit
 from tests.bench.speed import ROUNDS, SPEEDS, Asked, run
@@ -26,7 +27,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument(
         "what",
-        choices=["budget", "true-limit", *SPEEDS, "all"],
+        choices=["budget", "true-limit", "capacity", *SPEEDS, "all"],
         help="true-limit: ten minutes at 100 calls a minute; all: the speeds",
     )
     parser.add_argument("--short", action="store_true", help="a smoke test of the measurement itself")
@@ -43,6 +44,9 @@ def main() -> int:
         return 0
     if given.what == "true-limit":
         return _true_limit(given)
+    if given.what == "capacity":
+        print(capacity_markdown())
+        return 0
     sizes = SHORT_ORDERS if given.short else ORDERS
     limit = Limit(given.limit)
     outcomes: list[Outcome] = []

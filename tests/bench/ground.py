@@ -19,6 +19,7 @@ from omisync.demo.postgres import EmbeddedPostgres, free_port
 from omisync.demo.processes import command, environment
 from omisync.store.migrations import migrate
 from tests.bench.figures import durable, server
+from tests.bench.stub import SKUS
 
 SECRET = "bench-secret"
 STATEMENT_SECONDS = 300.0
@@ -246,14 +247,14 @@ def payload() -> dict[str, object]:
     place = {"province_name": "Hồ Chí Minh", "district_name": "Quận 1", "subdistrict_name": "Phường Bến Nghé"}
     items: Sequence[Mapping[str, object]] = [
         {
-            "sku": f"SHIRT-COTTON-{size}-{number:03}",
-            "variant_name": f"Áo thun cotton cổ tròn, màu số {number}, cỡ {size}",
+            "sku": sku,
+            "variant_name": f"Áo thun cotton cổ tròn, mẫu {sku}",
             "quantity": 1 + number % 2,
             "original_price": 189_000,
             "discounted_price": 149_000,
             "note": "Gói riêng, kèm thiệp mừng; khách sẽ kiểm hàng khi nhận.",
         }
-        for number, size in enumerate(("S", "M", "L", "XL", "2XL"), 1)
+        for number, sku in enumerate(SKUS, 1)
     ]
     return {
         "shop_id": 1,

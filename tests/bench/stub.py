@@ -17,6 +17,9 @@ from typing import Final, cast
 LENGTH: Final = re.compile(rb"\r\nContent-Length: *(\d+)", re.IGNORECASE)
 ORDER_NUMBER: Final = re.compile(rb'"order_number": *"([^"]+)"')
 YEAR_SECONDS: Final = 365 * 86400
+NOTHING: Final = b'{"count":0,"next":null,"previous":null,"results":[]}'
+SKUS: Final = tuple(f"SHIRT-COTTON-{size}-{number:03}" for number, size in enumerate(("S", "M", "L", "XL", "2XL"), 1))
+"""Of the orders that are sent here: a check of SKUs finds them all."""
 
 
 class Stub:
@@ -47,12 +50,7 @@ class Stub:
             expires = int(time.time()) + YEAR_SECONDS
             token = {"token": "t", "expired_time": expires, "refresh_token": "r", "refresh_expired_time": expires}
             return self._envelope(json.dumps(token).encode()), 0.0
-        if method == b"GET" and (b"/list" in path or b"/location/" in path):
-            return self._envelope(b'{"count":0,"next":null,"previous":null,"results":[]}'), self.delay
-        if method == b"GET":
-            number = path.rpartition(b"/")[2].partition(b"?")[0]
-            return self._envelope(b'{"omisell_order_number":"%s"}' % number), self.delay
-        return self._envelope(b"{}"), self.delay
+        return self._envelope(_read(path) if method == b"GET" else b"{}"), self.delay
 
     def _added(self, body: bytes) -> bytes:
         now = time.monotonic()
@@ -78,6 +76,15 @@ class Stub:
             self._date = (now, time.strftime("Date: %a, %d %b %Y %H:%M:%S GMT\r\n", time.gmtime(now)).encode())
         body = b'{"data":%s,"error":false,"error_code":200,"messages":"","attr_error":null}' % data
         return _framed(body, self._date[1] + self._limit)
+
+
+def _read(path: bytes) -> bytes:
+    if b"/catalogue/list" in path and b"page=1&" in path:
+        rows = [{"sku": sku, "name": sku, "shop_id": 1, "variants": [{"sku": sku}]} for sku in SKUS]
+        return json.dumps({"count": len(rows), "next": None, "results": rows}).encode()
+    if b"/list" in path or b"/location/" in path:
+        return NOTHING
+    return b'{"omisell_order_number":"%s"}' % path.rpartition(b"/")[2].partition(b"?")[0]
 
 
 def _framed(body: bytes, headers: bytes) -> bytes:
