@@ -13,6 +13,7 @@ import typer.main
 from omisync.cli.app import app
 from omisync.config.keys import known_keys, sections
 from omisync.web import Metrics
+from tests.bench.capacity import capacity_markdown
 
 ROOT = Path(__file__).parents[3]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "sql" / "README.md"]
@@ -172,3 +173,8 @@ def test_a_drawing_is_sound_and_loads_nothing_from_elsewhere(picture: Path) -> N
     assert ET.fromstring(text).tag == "{http://www.w3.org/2000/svg}svg"  # noqa: S314 - our own file
     assert re.findall(r"https?://(?!www\.w3\.org/2000/svg)[^\"')\s]+", text) == []
     assert "@import" not in text
+
+
+def test_the_capacity_in_the_readme_is_what_the_code_reckons() -> None:
+    shown = (ROOT / "README.md").read_text().partition("<!-- capacity -->\n")[2].partition("\n\n")[0]
+    assert shown == capacity_markdown()
