@@ -50,7 +50,9 @@ CREATE INDEX outbox_due ON omisync.outbox (kind, available_at, id) WHERE state =
 -- Rows of one order take effect in their order: what is unfinished before this one?
 CREATE INDEX outbox_open ON omisync.outbox (order_number, id) WHERE state IN ('pending', 'sending');
 -- Leases that have run out.
-CREATE INDEX outbox_sending ON omisync.outbox (id) WHERE state = 'sending';
+CREATE INDEX outbox_sending ON omisync.outbox (order_number) WHERE state = 'sending';
+-- What is old enough to be removed.
+CREATE INDEX outbox_ended ON omisync.outbox (finished_at) WHERE state IN ('done', 'discarded');
 CREATE INDEX outbox_failed ON omisync.outbox (id) WHERE state = 'failed';
 -- One living add, and one cancel under way, for an order number. After a failure or a discard it may be enqueued anew.
 CREATE UNIQUE INDEX outbox_one_add ON omisync.outbox (order_number)

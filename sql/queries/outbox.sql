@@ -54,24 +54,27 @@ WITH pair AS (
 SELECT e.kind, t.id AS event_id FROM ended AS e LEFT JOIN told AS t ON t.order_number = e.order_number AND e.kind = 'order.add';
 
 -- name: is_due(kind)
--- Whether a claim would find anything: asked before a place in Omisell's budget is waited for.
+-- Whether a claim would find anything: asked before a place in Omisell's budget is waited for. The earliest, not any
+-- that is due: of that the index is sure, whatever the statistics say of the archive.
 SELECT NOT EXISTS (SELECT FROM omisync.pauses WHERE kind = :kind)
-    AND (EXISTS (SELECT FROM omisync.outbox WHERE state = 'pending' AND kind = :kind AND available_at <= now())
+    AND (coalesce((SELECT min(available_at) FROM omisync.outbox WHERE state = 'pending' AND kind = :kind) <= now(), false)
          OR EXISTS (SELECT FROM omisync.outbox WHERE state = 'sending' AND kind = :kind AND lease_until < now()));
 
 -- name: claim(kind, most, lease_token, lease_seconds)
 -- Takes what is due, oldest first, under one lease, and whatever a dead worker left behind. Only the first unfinished
--- row of an order is taken, nothing that is paused, and neither add nor cancel where `annul` is about to end both.
+-- row of an order is taken, nothing that is paused, and neither add nor cancel where `annul` is about to end both. What
+-- else there is of an order is looked for row by row (SELECT ... LIMIT 1 IS NULL), as few are taken: NOT EXISTS would be
+-- made a join with the whole backlog.
 WITH due AS (
     SELECT o.id, o.maybe_sent_at, false AS expired
     FROM omisync.outbox AS o
     WHERE o.state = 'pending' AND o.kind = :kind AND o.available_at <= now()
-      AND NOT EXISTS (
-          SELECT FROM omisync.outbox AS e
-          WHERE e.order_number = o.order_number AND e.id < o.id AND e.state IN ('pending', 'sending'))
-      AND (o.kind <> 'order.add' OR o.maybe_sent_at IS NOT NULL OR NOT EXISTS (
-          SELECT FROM omisync.outbox AS c
-          WHERE c.order_number = o.order_number AND c.id > o.id AND c.state = 'pending' AND c.kind = 'order.cancel')
+      AND (SELECT e.id FROM omisync.outbox AS e
+           WHERE e.order_number = o.order_number AND e.id < o.id AND e.state IN ('pending', 'sending') LIMIT 1) IS NULL
+      AND (o.kind <> 'order.add' OR o.maybe_sent_at IS NOT NULL OR (
+          SELECT c.id FROM omisync.outbox AS c
+          WHERE c.order_number = o.order_number AND c.id > o.id AND c.state = 'pending' AND c.kind = 'order.cancel'
+          LIMIT 1) IS NULL
           OR EXISTS (SELECT FROM omisync.orders AS k WHERE k.order_number = o.order_number AND k.omisell_order_number IS NOT NULL))
       AND (o.kind <> 'order.cancel'
           OR (SELECT a.state FROM omisync.outbox AS a
@@ -193,5 +196,5 @@ SELECT e.id, t.id AS event_id FROM ended AS e LEFT JOIN told AS t ON t.order_num
 DELETE FROM omisync.outbox WHERE id IN (
     SELECT id FROM omisync.outbox
     WHERE state IN ('done', 'discarded') AND finished_at < now() - make_interval(secs => :keep_seconds::float8)
-    ORDER BY id LIMIT :most FOR UPDATE SKIP LOCKED)
+    ORDER BY finished_at LIMIT :most FOR UPDATE SKIP LOCKED)
 RETURNING id;

@@ -19,8 +19,11 @@ RETURNING omisell_order_number;
 
 -- name: is_due(owed)
 -- Whether a claim would find anything: asked before a place in Omisell's budget is waited for.
-SELECT EXISTS (SELECT FROM omisync.refreshes
-               WHERE lease_token IS NULL AND available_at <= now() AND (priority = 2) = :owed::boolean)
+SELECT coalesce(least(
+        (SELECT min(available_at) FROM omisync.refreshes WHERE lease_token IS NULL AND NOT :owed::boolean AND priority = 0),
+        (SELECT min(available_at) FROM omisync.refreshes WHERE lease_token IS NULL AND NOT :owed::boolean AND priority = 1),
+        (SELECT min(available_at) FROM omisync.refreshes WHERE lease_token IS NULL AND :owed::boolean AND priority = 2)
+    ) <= now(), false)
     OR EXISTS (SELECT FROM omisync.refreshes WHERE lease_token IS NOT NULL AND lease_until < now());
 
 -- name: claim(owed, confirmed, most, lease_token, lease_seconds)
@@ -31,7 +34,8 @@ WITH due AS (
     SELECT f.omisell_order_number FROM omisync.refreshes AS f
     WHERE f.lease_token IS NULL AND f.available_at <= now() AND (f.priority = 2) = :owed::boolean
       AND (NOT :confirmed::boolean OR f.priority <> 0 OR f.source = 'operator')
-      AND NOT EXISTS (SELECT FROM omisync.outbox AS o WHERE o.order_number = f.order_number AND o.state = 'sending' AND o.kind = 'order.add')
+      AND (SELECT o.id FROM omisync.outbox AS o
+           WHERE o.order_number = f.order_number AND o.state = 'sending' AND o.kind = 'order.add' LIMIT 1) IS NULL
     ORDER BY f.priority, f.available_at LIMIT :most FOR UPDATE OF f SKIP LOCKED
 ), left_behind AS (
     SELECT f.omisell_order_number FROM omisync.refreshes AS f

@@ -61,19 +61,7 @@ THROUGHOUT: Final[Mapping[str, str]] = {
 """Queries that may read through a table, and why."""
 
 
-FAULTS: Final[Mapping[str, str]] = {
-    "outbox.claim": "the statistics of a backlog make it a nested loop over the table: minutes for 3,000 rows",
-    "outbox.is_due": "many pending rows make it search the table from its beginning, which is the archive",
-    "outbox.purge": "reads the archive as a whole where nothing is old enough",
-    "refreshes.is_due": "a large backlog is read as a whole where none of it is due",
-}
-"""Queries that do what they must not; each is to leave this list with its repair."""
-
-NAMES: Final = [
-    pytest.param(name, marks=pytest.mark.xfail(reason=FAULTS[name], strict=True)) if name in FAULTS else name
-    for name in QUERIES
-    if name not in THROUGHOUT
-]
+NAMES: Final = [name for name in QUERIES if name not in THROUGHOUT]
 
 
 def values(query: str, parameter: str) -> Any:
@@ -192,7 +180,7 @@ async def test_the_depths_are_counted_without_the_archive(large: asyncpg.Connect
 
 
 def test_a_query_that_is_excused_is_there() -> None:
-    assert set(THROUGHOUT) | set(FAULTS) <= set(QUERIES)
+    assert set(THROUGHOUT) <= set(QUERIES)
 
 
 async def plan(connection: asyncpg.Connection, name: str, mode: str) -> Mapping[str, Any]:

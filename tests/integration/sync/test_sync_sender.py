@@ -276,7 +276,8 @@ async def test_a_refused_cancel_fails_with_its_event_and_one_under_way_is_done(s
     shop.simulator.advance("A-2", 370)
     shop.simulator.faults.set("reset_before", endpoints=("order.cancel",), times=1)
     state, _, _, error = await shop.ended(await shop.cancel("A-1"))
-    assert (state, error) == ("failed", "Order cannot be cancelled in status Shipped.")
+    advice = "What to do: an order that is on its way can no longer be cancelled; use Omisell's return flow."
+    assert (state, error) == ("failed", f"Order cannot be cancelled in status Shipped.\n{advice}")
     events = await shop.sql.fetch("SELECT kind FROM omisync.order_events WHERE order_number = 'A-1' ORDER BY id")
     assert [event["kind"] for event in events] == ["added", "cancel_refused"]
     assert (await shop.ended(await shop.cancel("A-2")))[0] == "done"
