@@ -63,25 +63,26 @@ SELECT NOT EXISTS (SELECT FROM omisync.pauses WHERE kind = :kind)
 -- name: claim(kind, most, lease_token, lease_seconds)
 -- Takes what is due, oldest first, under one lease, and whatever a dead worker left behind. Only the first unfinished
 -- row of an order is taken, nothing that is paused, and neither add nor cancel where `annul` is about to end both. What
--- else there is of an order is looked for row by row (SELECT ... LIMIT 1 IS NULL), as few are taken: NOT EXISTS would be
--- made a join with the whole backlog.
+-- else there is of an order is looked for row by row (OFFSET 0 keeps Postgres from making a join with the whole backlog
+-- of it), as few are taken.
 WITH due AS (
     SELECT o.id, o.maybe_sent_at, false AS expired
     FROM omisync.outbox AS o
     WHERE o.state = 'pending' AND o.kind = :kind AND o.available_at <= now()
-      AND (SELECT e.id FROM omisync.outbox AS e
-           WHERE e.order_number = o.order_number AND e.id < o.id AND e.state IN ('pending', 'sending') LIMIT 1) IS NULL
-      AND (o.kind <> 'order.add' OR o.maybe_sent_at IS NOT NULL OR (
-          SELECT c.id FROM omisync.outbox AS c
+      AND NOT EXISTS (
+          SELECT FROM omisync.outbox AS e
+          WHERE e.order_number = o.order_number AND e.id < o.id AND e.state IN ('pending', 'sending') OFFSET 0)
+      AND (o.kind <> 'order.add' OR o.maybe_sent_at IS NOT NULL OR NOT EXISTS (
+          SELECT FROM omisync.outbox AS c
           WHERE c.order_number = o.order_number AND c.id > o.id AND c.state = 'pending' AND c.kind = 'order.cancel'
-          LIMIT 1) IS NULL
-          OR EXISTS (SELECT FROM omisync.orders AS k WHERE k.order_number = o.order_number AND k.omisell_order_number IS NOT NULL))
+          OFFSET 0)
+          OR EXISTS (SELECT FROM omisync.orders AS k WHERE k.order_number = o.order_number AND k.omisell_order_number IS NOT NULL OFFSET 0))
       AND (o.kind <> 'order.cancel'
           OR (SELECT a.state FROM omisync.outbox AS a
               WHERE a.order_number = o.order_number AND a.kind = 'order.add' AND a.id < o.id
               ORDER BY a.id DESC LIMIT 1) IS DISTINCT FROM 'failed'
-          OR EXISTS (SELECT FROM omisync.orders AS k WHERE k.order_number = o.order_number AND k.omisell_order_number IS NOT NULL))
-      AND NOT EXISTS (SELECT FROM omisync.pauses AS p WHERE p.kind = o.kind)
+          OR EXISTS (SELECT FROM omisync.orders AS k WHERE k.order_number = o.order_number AND k.omisell_order_number IS NOT NULL OFFSET 0))
+      AND NOT EXISTS (SELECT FROM omisync.pauses AS p WHERE p.kind = :kind)
     ORDER BY o.available_at, o.id
     LIMIT :most
     FOR UPDATE OF o SKIP LOCKED
@@ -89,7 +90,7 @@ WITH due AS (
     SELECT o.id, o.maybe_sent_at, true AS expired
     FROM omisync.outbox AS o
     WHERE o.state = 'sending' AND o.kind = :kind AND o.lease_until < now()
-      AND NOT EXISTS (SELECT FROM omisync.pauses AS p WHERE p.kind = o.kind)
+      AND NOT EXISTS (SELECT FROM omisync.pauses AS p WHERE p.kind = :kind)
     LIMIT :most
     FOR UPDATE OF o SKIP LOCKED
 ), taken AS (

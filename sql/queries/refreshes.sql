@@ -34,8 +34,9 @@ WITH due AS (
     SELECT f.omisell_order_number FROM omisync.refreshes AS f
     WHERE f.lease_token IS NULL AND f.available_at <= now() AND (f.priority = 2) = :owed::boolean
       AND (NOT :confirmed::boolean OR f.priority <> 0 OR f.source = 'operator')
-      AND (SELECT o.id FROM omisync.outbox AS o
-           WHERE o.order_number = f.order_number AND o.state = 'sending' AND o.kind = 'order.add' LIMIT 1) IS NULL
+      AND NOT EXISTS (
+          SELECT FROM omisync.outbox AS o
+          WHERE o.order_number = f.order_number AND o.state = 'sending' AND o.kind = 'order.add' OFFSET 0)
     ORDER BY f.priority, f.available_at LIMIT :most FOR UPDATE OF f SKIP LOCKED
 ), left_behind AS (
     SELECT f.omisell_order_number FROM omisync.refreshes AS f

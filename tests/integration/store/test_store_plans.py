@@ -68,11 +68,6 @@ COMPILED_FROM: Final = 10_000
 """A tenth of jit_above_cost as Postgres ships it, from which on each run is compiled first, which takes a second: so
 that a backlog ten times as large is no reason either."""
 
-DEAR: Final[Mapping[str, str]] = {
-    "outbox.claim": "the whole backlog is reckoned for its first rows: 1.2 s a claim with JIT, 20,000 rows waiting",
-    "refreshes.claim": "the same",
-}
-
 
 def values(query: str, parameter: str) -> Any:
     """A likely value of a parameter."""
@@ -172,13 +167,7 @@ async def test_a_query_reads_no_large_table_as_a_whole(large: asyncpg.Connection
     assert whole_reads(await plan(large, name, mode), await total_indexes(large)) == []
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=pytest.mark.xfail(reason=DEAR[name], strict=True)) if name in DEAR else name
-        for name in HOT
-    ],
-)
+@pytest.mark.parametrize("name", HOT)
 @pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
 @pytest.mark.asyncio(loop_scope="module")
 async def test_a_hot_query_is_not_thought_worth_compiling(large: asyncpg.Connection, name: str, mode: str) -> None:
