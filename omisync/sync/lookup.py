@@ -110,6 +110,7 @@ class _Reader:
         return await answer
 
     async def _read(self) -> None:
+        questions: list[_Question] = []
         try:
             while self._questions:
                 questions, self._questions = self._questions, []
@@ -121,7 +122,7 @@ class _Reader:
                             question.answer.set_exception(error)
         finally:
             self._reading = None
-            for question in self._questions:  # only when the reader itself was cancelled
+            for question in [*questions, *self._questions]:  # only when the reader itself was cancelled
                 question.answer.cancel()
 
     async def _answer(self, questions: list[_Question]) -> None:
