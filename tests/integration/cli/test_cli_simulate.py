@@ -95,12 +95,12 @@ async def test_an_account_like_the_configuration(cli: Any, served: Any) -> None:
     assert config.account.seller_id == 42
     assert config.account.shops[0].shop_id == 5
     assert config.account.pickups[0].id == 6
-    assert (config.account.api_key, config.account.api_secret) == ("own-key", "own-word")
+    assert (config.account.api_key, config.account.api_secret) == ("own-key", "own-secret")
     assert config.push.callback_url == "http://127.0.0.1:8080/webhooks/omisell"
     assert config.push.registered_url == "https://shop.example/webhooks/omisell"
     assert (config.push.secret, config.push.authorization) == ("new", "token")
     assert "own-key" not in ran.out
-    assert "own-word" not in ran.out
+    assert "own-secret" not in ran.out
     assert "shop_id = 5" in ran.lines
 
 
