@@ -17,7 +17,7 @@ from tests.bench.report import budget_table, cancels_line, conditions, plot
 from tests.bench.rig import Flow, Limit
 from tests.bench.speed import ROUNDS, SPEEDS, Asked, run
 
-ORDERS: dict[Load, int] = {"steady": 2400, "burst": 6000, "recovery": 2000}
+ORDERS: dict[Load, int] = {"steady": 4000, "burst": 6000, "recovery": 2000}
 """At 6,000 calls a minute; in proportion at another limit, so that a run lasts as long."""
 SHORT_ORDERS: dict[Load, int] = {"steady": 60, "burst": 60, "recovery": 40}
 SEED = 20261124

@@ -1,6 +1,6 @@
 """How many orders come out of Omisell's limit: omisync against the guide's own flow, order by order of one run.
 
-Three loads: `steady` (orders come faster than the guide's flow can serve them), `burst` (a sale: all at once, their
+Three loads: `steady` (orders come faster than either flow can serve them), `burst` (a sale: all at once, their
 lives overlapping), `recovery` (the receiver was away; every push that it missed comes together).
 """
 
@@ -19,8 +19,8 @@ LOADS: Final[tuple[Load, ...]] = ("steady", "burst", "recovery")
 
 GUIDE_CALLS: Final = 5.0
 """Calls an order of the guide's flow: the add, and a detail for each of created, ready to ship, shipped, completed."""
-STEADY_PRESSURE: Final = 1.7
-"""Times the guide's capacity at which orders come in the steady load."""
+STEADY_PRESSURE: Final = 2.4
+"""Times the guide's capacity at which orders come in the steady load: more than either can carry."""
 CANCEL_EVERY: Final = 40
 """One order in so many is cancelled, as soon as Omisell has approved it."""
 LOOK_SECONDS: Final = 0.5
