@@ -91,7 +91,7 @@ def _judged(name: str, status: int, webhook: WebhookSettings) -> Check:
         case 400:
             return Check(name, State.OK, f"{up}{webhook.path}, and accepts our signature")
         case 401:
-            advice = "let it read them: `systemctl restart omisync` (credentials of systemd are read at the start; plain files by a SIGHUP too)"
+            advice = "let it read them: `systemctl restart omisync`, or a SIGHUP for plain files"
             return Check(name, State.FAILED, f"{up}, but with other secrets than configured", advice)
         case 404:
             advice = "restart the daemon: it runs with another webhook.path"

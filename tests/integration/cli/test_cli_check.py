@@ -27,7 +27,7 @@ from omisync.web import Metrics, Server, serve, webhook_app
 SET_SHOP = "set omisell.shop_id to one that `omisync shops` lists"
 SET_PICKUP = "set omisell.pickup_id to one that `omisync pickups` lists"
 WITHOUT_URL = "hmac-url-body cannot be recognised without the URL"
-RELOAD = "let it read them: `systemctl restart omisync` (credentials of systemd are read at the start; plain files by a SIGHUP too)"
+RELOAD = "let it read them: `systemctl restart omisync`, or a SIGHUP for plain files"
 SECRET = "push-secret"
 NAMES = [
     "configuration",
@@ -516,7 +516,7 @@ async def test_a_listener_with_other_secrets(cli: Any, quiet: None) -> None:
     state, said = found(ran)["webhook listener"]
     assert state == "failed"
     assert said.endswith(
-        "but with other secrets than configured: let it read them: `systemctl restart omisync` (credentials of systemd are read at the start; plain files by a SIGHUP too)"
+        "but with other secrets than configured: let it read them: `systemctl restart omisync`, or a SIGHUP for plain files"
     )
 
 
