@@ -515,9 +515,7 @@ async def test_a_listener_with_other_secrets(cli: Any, quiet: None) -> None:
     assert ran.code == 1
     state, said = found(ran)["webhook listener"]
     assert state == "failed"
-    assert said.endswith(
-        "but with other secrets than configured: let it read them: `systemctl restart omisync`, or a SIGHUP for plain files"
-    )
+    assert said.endswith(f"but with other secrets than configured: {RELOAD}")
 
 
 async def test_a_listener_with_another_path(cli: Any, quiet: None) -> None:
