@@ -61,7 +61,7 @@ def main() -> int:
     print(table)
     _write(given.out, "budget", [asdict(each) for each in outcomes], table, limit)
     if given.out is not None:
-        plot(outcomes, given.out / "budget.svg")
+        plot(outcomes, given.out / "budget.png")
     return 0
 
 

@@ -61,8 +61,7 @@ def plot(outcomes: Sequence[Outcome], path: Path) -> None:
     """Orders done over time, both connectors, a panel a load."""
     import matplotlib as mpl  # noqa: PLC0415 - only where a plot is wanted
 
-    mpl.use("svg")
-    mpl.rcParams["svg.hashsalt"] = "omisync"
+    mpl.use("agg")
     from matplotlib import pyplot as plt  # noqa: PLC0415 - after the choice of what draws
 
     loads = [load for load in LOADS if any(outcome.load == load for outcome in outcomes)]
@@ -78,5 +77,5 @@ def plot(outcomes: Sequence[Outcome], path: Path) -> None:
         panel.legend(frameon=False)
     panels[0][0].set_ylabel("orders final, with their last detail")
     figure.tight_layout()
-    figure.savefig(path, metadata={"Date": None})
+    figure.savefig(path, dpi=110)
     plt.close(figure)
