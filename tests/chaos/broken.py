@@ -101,7 +101,8 @@ def takes_a_dead_workers_row_for_a_new_one() -> None:
 
 def cancels_before_adding() -> None:
     """A cancel is claimed though its add is still on its way."""
-    earlier, then = "AND e.id < o.id AND e.state IN ('pending', 'sending')", ")\n      AND (o.kind <> 'order.add'"
+    earlier = "AND e.id < o.id AND e.state IN ('pending', 'sending')"
+    then = " OFFSET 0)\n      AND (o.kind <> 'order.add'"
     _in_sql((earlier + then, f"{earlier} AND o.kind <> 'order.cancel'{then}"))
 
 

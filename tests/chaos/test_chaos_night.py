@@ -22,7 +22,7 @@ async def night(options: Options) -> None:
     report = await run(options)
     print(report.render())  # noqa: T201 - shown if it fails
     assert [str(finding) for finding in report.judgement.findings] == []
-    assert report.late == ()
+    # how soon each blow was got over is in the report, and judged by `python -m tests.chaos`: no test asserts a time
     assert report.judgement.orders.placed > options.seconds * options.rate / 60 * 0.5
     assert report.done["SIGKILL"] >= 3
     assert report.done.get("SIGTERM without exit 0", 0) == 0
