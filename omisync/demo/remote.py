@@ -24,6 +24,8 @@ from omisync.simulator import (
 
 CONTROL_SECONDS: Final = 30.0
 """The simulator is in our own event loop: what takes long is we ourselves."""
+PAGE: Final = 1000
+"""Rows of an answer: some megabytes with details, which hold the simulator up for a moment only."""
 CLOCK_FACTOR: Final = 0.002
 """An order's hour and a half becomes ten seconds, a push's first retry after 5 minutes comes after 0.6 s."""
 LIST_LAG_SECONDS: Final = (0.0, 1.0)
@@ -133,7 +135,7 @@ class Omisell:
         Args:
             full: With tracking numbers, which takes longer.
         """
-        answer = await self.control("GET", "orders", params={"detail": "1" if full else "0"})
+        orders = [order async for order in self.paged("orders", detail="1" if full else "0")]
         return [
             Applied(
                 order_number=order["order_number"],
@@ -142,8 +144,19 @@ class Omisell:
                 updated_time=order["updated_time"],
                 tracking=_tracking(order["detail"]) if full else None,
             )
-            for order in answer["orders"]
+            for order in orders
         ]
+
+    async def paged(self, name: str, **asked: str) -> AsyncIterator[Mapping[str, Any]]:
+        """Every row of a long list of its control endpoints, oldest first; it is asked for a page at a time."""
+        rows: Sequence[Mapping[str, Any]] = ()
+        offset = 0
+        while offset == 0 or len(rows) == PAGE:
+            page = {**asked, "offset": str(offset), "limit": str(PAGE)}
+            rows = (await self.control("GET", name, params=page))[name]
+            offset += PAGE
+            for row in rows:
+                yield row
 
     async def figures(self) -> AtOmisell:
         """Its counts for the live table."""

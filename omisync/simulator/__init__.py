@@ -14,9 +14,9 @@ reach the port can do all this: keep it on loopback.
 
 | call | does |
 |---|---|
-| `GET /control/orders` | every order with its history and full detail; `order_number=`, `limit=`, `detail=0` |
+| `GET /control/orders` | every order, its history and detail; `order_number=`, `limit=`, `offset=`, `detail=0` |
 | `GET /control/ledger` | what was applied, refused, turned away, pushed; the bucket |
-| `GET /control/pushes` | the push log with every try; `order_number=`, `limit=` |
+| `GET /control/pushes` | the push log with every try; `order_number=`, `limit=`, `offset=`, `body=0` |
 | `POST /control/create` | an order made at Omisell: `{"order": {…}, "status_id": 300, "count": 1}`, all optional |
 | `POST /control/advance` | `{"order_number": "WEB-1"}` to the next status, with `"status_id"` to any |
 | `POST /control/cancel` | `{"order_number": "WEB-1", "status_id": 703}`: Omisell cancels it, whatever its status |

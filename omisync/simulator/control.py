@@ -1,9 +1,9 @@
 """The control endpoints: what a developer or a proof may see and do that Omisell itself would not offer."""
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
 from aiohttp import web
@@ -24,6 +24,7 @@ _CONFIG = TypeAdapter(SimulatorConfig)
 _FREE = frozenset({"delays", "locations", "faults"})
 """Options that are mappings themselves: replaced whole."""
 
+T = TypeVar("T")
 Work: TypeAlias = Callable[[web.Request, Mapping[str, object]], object]
 
 
@@ -63,13 +64,11 @@ class Control:
             application.router.add_route(method, f"/control/{path}", _handler(work))
 
     def _orders(self, request: web.Request, _: Mapping[str, object]) -> Json:
-        """Every order, newest last; `order_number`, `detail=0`, `limit` (the newest so many)."""
+        """Every order, newest last; `order_number`, `detail=0`, `limit` (the newest so many), `offset` (see _part)."""
         number = request.query.get("order_number")
         orders = self._simulator.orders.named(number) if number else list(self._simulator.orders)
-        limit = whole(request.query.get("limit", ""))
-        chosen = orders[-limit:] if limit else orders
         full = request.query.get("detail") != "0"
-        return {"count": len(orders), "orders": [self._order(order, full=full) for order in chosen]}
+        return {"count": len(orders), "orders": [self._order(order, full=full) for order in _part(orders, request)]}
 
     def _order(self, order: Order, *, full: bool = True) -> Json:
         config = self._simulator.config
@@ -99,11 +98,11 @@ class Control:
         }
 
     def _pushes(self, request: web.Request, _: Mapping[str, object]) -> Json:
-        """The log, newest last; `order_number` (either number), `limit`."""
+        """The log, newest last; `order_number` (either number), `body=0`, `limit`, `offset`."""
         number = request.query.get("order_number")
         pushes = self._simulator.pushes.of(number) if number else list(self._simulator.pushes)
-        limit = whole(request.query.get("limit", ""))
-        return {"count": len(pushes), "pushes": [push.as_json() for push in (pushes[-limit:] if limit else pushes)]}
+        body = request.query.get("body") != "0"
+        return {"count": len(pushes), "pushes": [push.as_json(body=body) for push in _part(pushes, request)]}
 
     def _faults(self, _request: web.Request, _body: Mapping[str, object]) -> Json:
         return self._simulator.faults.as_json()
@@ -165,6 +164,14 @@ class Control:
     def _reset(self, _request: web.Request, _body: Mapping[str, object]) -> Json:
         self._simulator.reset()
         return {}
+
+
+def _part(rows: Sequence[T], request: web.Request) -> Sequence[T]:
+    """With `limit` the newest so many; with `offset` too, so many after the oldest `offset`: a page of the whole."""
+    limit, offset = whole(request.query.get("limit", "")), whole(request.query.get("offset", ""))
+    if offset is not None:
+        return rows[max(offset, 0) :][: limit or len(rows)]
+    return rows[-limit:] if limit else rows
 
 
 def dump(config: SimulatorConfig) -> Json:

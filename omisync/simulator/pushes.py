@@ -48,9 +48,9 @@ class Push:
     tries: list[Try] = field(default_factory=list)
     next_try_at: float | None = None
 
-    def as_json(self) -> Json:
-        """For /control/pushes."""
-        return {
+    def as_json(self, *, body: bool = True) -> Json:
+        """For /control/pushes; without `body`, which is most of it, where many are asked for."""
+        seen: Json = {
             "request_id": self.request_id,
             "event": self.event,
             "order_number": self.order_number,
@@ -60,8 +60,8 @@ class Push:
             "created_at": self.created_at,
             "next_try_at": self.next_try_at,
             "tries": [{"at": each.at, "status": each.status, "error": each.error} for each in self.tries],
-            "body": json.loads(self.body),
         }
+        return {**seen, "body": json.loads(self.body)} if body else seen
 
 
 class Pushes:

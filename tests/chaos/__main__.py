@@ -7,6 +7,7 @@ import sys
 from omisync.demo.errors import DemoError
 from tests.chaos.night import run
 from tests.chaos.options import Options, parse
+from tests.chaos.tables import markdown
 
 
 def main() -> int:
@@ -17,8 +18,9 @@ def main() -> int:
     except DemoError as error:
         print(f"chaos: {error}\nreplay with: {options.replay}", file=sys.stderr)  # noqa: T201 - its output
         return 1
-    if options.report is not None:
-        options.report.write_text(json.dumps(report.as_json(), indent=1, ensure_ascii=False))
+    for path in options.reports:
+        told = markdown(report) if path.suffix == ".md" else json.dumps(report.as_json(), indent=1, ensure_ascii=False)
+        path.write_text(told + "\n")
     print(report.render(), flush=True)  # noqa: T201 - its output
     return 0 if report.holds else 1
 

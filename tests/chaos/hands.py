@@ -228,7 +228,7 @@ class Hands:
 
     async def late_pushes(self, many: int, seed: int) -> None:
         """Old pushes come again, in any order."""
-        log = await self._stage.omisell.control("GET", "pushes", params={"limit": "1000"})
+        log = await self._stage.omisell.control("GET", "pushes", params={"limit": "1000", "body": "0"})
         settled = [push["request_id"] for push in log["pushes"] if push["state"] == "delivered"]
         dice = random.Random(seed)  # noqa: S311 - no secret
         for request_id in dice.sample(settled, k=min(many, len(settled))):

@@ -20,6 +20,7 @@ from tests.chaos.report import Report, Sample
 from tests.chaos.servers import STATEMENT_SECONDS
 from tests.chaos.shoppers import Crowd
 from tests.chaos.stage import Stage, set_up
+from tests.chaos.tables import conditions
 from tests.chaos.verdict import Judgement, diary, look
 
 CALM_SECONDS: Final = 150.0
@@ -65,6 +66,7 @@ async def run(options: Options, say: Callable[[str], None] = print) -> Report:
     """
     say(f"replay with: {options.replay}")
     async with set_up(options) as stage:
+        where = await conditions(stage)
         diary_of_all = Diary(say)
         orders = people.orders(options.seed, stage.omisell.products, stage.omisell.places)
         crowd = Crowd(stage.shop, orders, rate=options.rate, limit=options.orders, seed=options.seed)
@@ -84,6 +86,7 @@ async def run(options: Options, say: Callable[[str], None] = print) -> Report:
             omisell=await stage.omisell.ledger(),
             cancelled=crowd.cancelled,
             starts=sum(replica.starts for replica in stage.replicas),
+            conditions=where,
         )
 
 

@@ -44,10 +44,9 @@ class OmisellProcess(Omisell):
 
     async def delivered(self) -> Sequence[Delivered]:
         """Every push that was answered 200."""
-        answer = await self.control("GET", "pushes")
         return [
             Delivered(push["request_id"], push["order_number"], push["status_id"])
-            for push in answer["pushes"]
+            async for push in self.paged("pushes", body="0")
             if any(each["status"] == 200 for each in push["tries"])
         ]
 

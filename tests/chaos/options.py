@@ -28,7 +28,7 @@ class Options:
         restarts_per_minute: Of Postgres, orderly, immediate and by SIGKILL in turn.
         binaries: Of another Postgres than the bundled one.
         artifacts: Where logs and ledgers are kept if the verdict does not hold.
-        report: A file for the figures, as JSON.
+        reports: Files for the figures: a name that ends with `.md` gets the README's tables, any other all, as JSON.
     """
 
     seed: int
@@ -43,7 +43,7 @@ class Options:
     restarts_per_minute: float = 0.8
     binaries: Path | None = None
     artifacts: Path | None = None
-    report: Path | None = None
+    reports: tuple[Path, ...] = ()
 
     @property
     def replay(self) -> str:
@@ -79,7 +79,9 @@ def parse(arguments: Sequence[str]) -> Options:
     parser.add_argument("--restarts", type=float, default=0.8, help="of Postgres, a minute")
     parser.add_argument("--binaries", type=Path, default=None, help=f"of another Postgres, such as {DEBIAN_15}")
     parser.add_argument("--artifacts", type=Path, default=None, help="keeps logs and ledgers if it does not hold")
-    parser.add_argument("--report", type=Path, default=None, help="writes the figures as JSON")
+    parser.add_argument(
+        "--report", type=Path, action="append", default=[], help="writes the figures: FILE.md as tables, else as JSON"
+    )
     given = parser.parse_args(arguments)
     return Options(
         seed=random.SystemRandom().randrange(1_000_000) if given.seed is None else given.seed,
@@ -94,5 +96,5 @@ def parse(arguments: Sequence[str]) -> Options:
         restarts_per_minute=given.restarts,
         binaries=given.binaries,
         artifacts=given.artifacts,
-        report=given.report,
+        reports=tuple(given.report),
     )

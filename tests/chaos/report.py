@@ -55,6 +55,7 @@ class Report:
     omisell: Mapping[str, Any]
     cancelled: int
     starts: int
+    conditions: Mapping[str, object]
 
     @property
     def holds(self) -> bool:
@@ -91,6 +92,7 @@ class Report:
         verdict, pushes = self.judgement.orders, self.omisell["pushes"]
         return {
             "replay": self.options.replay,
+            "conditions": self.conditions,
             "holds": self.holds,
             "orders": verdict.placed,
             "cancels": self.cancelled,
@@ -101,7 +103,7 @@ class Report:
             "daemon_starts": self.starts,
             "omisell_faults": dict(sorted(self.omisell["faults"].items())),
             "pushes": dict(sorted(pushes.items())),
-            "recoveries": {kind: self._recovered(kind) for kind in sorted({each.kind for each in self.recoveries})},
+            "recoveries": self.recovered(),
             "recovery_bound_seconds": BOUND_SECONDS,
             "late": [asdict(each) for each in self.late],
             "throughput_rows_a_second": {
@@ -111,6 +113,10 @@ class Report:
             "samples": [asdict(sample) for sample in self.samples],
             "happened": [[round(at, 1), words] for at, words in self.happened],
         }
+
+    def recovered(self) -> dict[str, dict[str, object]]:
+        """How soon each kind of blow was over."""
+        return {kind: self._recovered(kind) for kind in sorted({each.kind for each in self.recoveries})}
 
     def _recovered(self, kind: str) -> dict[str, object]:
         taken = [each.seconds for each in self.recoveries if each.kind == kind and each.seconds is not None]

@@ -18,6 +18,10 @@ SEED = int(os.environ.get("OMISYNC_CHAOS_SEED", "20260701"))
 """Another one may be tried; a failing one prints itself."""
 
 
+ONE_AT_A_TIME = pytest.mark.xdist_group("night")
+"""Where tests run beside one another, nights still follow one another: each is a load of its own."""
+
+
 async def night(options: Options) -> None:
     report = await run(options)
     print(report.render())  # noqa: T201 - shown if it fails
@@ -30,16 +34,19 @@ async def night(options: Options) -> None:
     assert report.omisell["faults"]["push_drop"] > 0
 
 
+@ONE_AT_A_TIME
 @pytest.mark.chaos
 async def test_a_short_night_loses_and_doubles_nothing() -> None:
     await night(Options(seed=SEED, seconds=40, rate=240))
 
 
+@ONE_AT_A_TIME
 @pytest.mark.chaos
 async def test_a_fail_over_to_the_standby_loses_and_doubles_nothing() -> None:
     await night(Options(seed=SEED + 1, seconds=30, rate=240, failovers=True, hooks=False))
 
 
+@ONE_AT_A_TIME
 @pytest.mark.chaos
 @pytest.mark.skipif(pgbouncer() is None, reason="pgbouncer is not installed: apt-get install pgbouncer")
 async def test_a_night_behind_pgbouncer_in_transaction_mode_loses_and_doubles_nothing() -> None:

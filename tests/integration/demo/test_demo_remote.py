@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
+from omisync.demo import remote
 from omisync.demo.errors import DemoError
 from omisync.demo.people import orders
 from omisync.demo.proof import Applied
@@ -48,6 +49,17 @@ async def test_an_order_sent_twice_is_booked_twice(omisell: Omisell, session: ai
     await add(omisell, session)
     await add(omisell, session)
     assert [order.order_number for order in await omisell.applied()] == ["WEB-1001", "WEB-1001"]
+
+
+async def test_a_long_ledger_is_read_a_page_at_a_time(
+    omisell: Omisell, session: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote, "PAGE", 2)
+    for number in range(4):
+        await add(omisell, session, number)
+    numbers = ["WEB-1001", "WEB-1002", "WEB-1003", "WEB-1004"]
+    assert [order.order_number for order in await omisell.applied(full=False)] == numbers
+    assert [push["order_number"] async for push in omisell.paged("pushes", body="0")] == numbers
 
 
 async def test_what_was_applied_is_told_with_or_without_tracking_numbers(

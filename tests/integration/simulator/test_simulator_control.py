@@ -31,6 +31,25 @@ async def test_every_order_is_shown_with_history_and_detail(start: Start) -> Non
     assert "detail" not in newest["orders"][0]
 
 
+async def test_long_lists_can_be_read_a_page_at_a_time(start: Start) -> None:
+    sim, call = await start()
+    for number in ("A", "B", "C", "D", "E"):
+        sim.create({"order_number": number})
+
+    async def page(query: str) -> list[str]:
+        return [order["order_number"] for order in (await call("GET", f"/control/orders?{query}")).body["orders"]]
+
+    assert await page("limit=2&offset=0") == ["A", "B"]
+    assert await page("limit=2&offset=4") == ["E"]
+    assert await page("limit=2&offset=6") == []
+    assert await page("offset=3") == ["D", "E"]
+    assert await page("limit=2") == ["D", "E"]
+    pushes = (await call("GET", "/control/pushes?limit=2&offset=1&body=0")).body
+    assert pushes["count"] == 5
+    assert [push["order_number"] for push in pushes["pushes"]] == ["B", "C"]
+    assert all("body" not in push for push in pushes["pushes"])
+
+
 async def test_the_ledger_counts_what_happened(start: Start) -> None:
     _, call = await start()
     number = (await call.add()).data["omisell_order_number"]
