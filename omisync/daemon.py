@@ -223,7 +223,8 @@ class Daemon:
 
     async def _run_parts(self, sender: Sender, refresher: Refresher, schedule: Schedule, breaker: Breaker) -> None:
         grace = self._settings.daemon.grace
-        await self._look_who_leads()
+        with contextlib.suppress(StoreError):  # it may have gone away again; the loop looks anew, and says so
+            await self._look_who_leads()
         async with self._scheduled(schedule), asyncio.TaskGroup() as group:
             background = [
                 group.create_task(self._forever("leader", self._look_who_leads, LEAD_EVERY)),

@@ -57,6 +57,9 @@ DEEPEST = 6
 NOISY = ("aiohttp.access", "apscheduler", "asyncio")
 """Libraries that tell every step at `info`; only their warnings are of use."""
 
+USUAL = ("apscheduler.scheduler",)
+"""It warns of what is meant: that a job which outlasts its interval is not begun a second time beside itself."""
+
 
 def configure(
     format: Literal["auto", "console", "json"] = "auto",  # noqa: A002 (the configuration's own word)
@@ -106,6 +109,8 @@ def configure(
     root.setLevel(level.upper())
     for name in NOISY:
         logging.getLogger(name).setLevel(logging.DEBUG if level == "debug" else logging.WARNING)
+    for name in USUAL:
+        logging.getLogger(name).setLevel(logging.DEBUG if level == "debug" else logging.ERROR)
     logging.captureWarnings(capture=True)
 
 

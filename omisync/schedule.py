@@ -1,6 +1,7 @@
 """What runs by the clock: token refresh, sweeps, retention; on the leader only, each with a time-out of its own."""
 
 import asyncio
+import contextlib
 import datetime as dt
 import time
 from collections.abc import Awaitable, Callable
@@ -159,7 +160,8 @@ class Schedule:
         task = asyncio.ensure_future(self._run(name, job, limit))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
-        await asyncio.wait({task})
+        with contextlib.suppress(asyncio.CancelledError):  # the scheduler's, which shuts down; `stop` ends the task
+            await asyncio.wait({task})
 
     async def _run(self, name: str, job: Callable[[], Awaitable[object]], limit: float) -> None:
         try:

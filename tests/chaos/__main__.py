@@ -1,28 +1,56 @@
-"""`python -m tests.chaos`: a night of chaos from the command line."""
+"""`python -m tests.chaos`: a night of chaos; `python -m tests.chaos throughput`: each fault by itself."""
 
 import asyncio
 import json
 import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from omisync.demo.errors import DemoError
+from tests.chaos import tables, throughput
 from tests.chaos.night import run
-from tests.chaos.options import Options, parse
-from tests.chaos.tables import markdown
+from tests.chaos.options import parse
+
+
+def _say(words: str) -> None:
+    print(words, flush=True)  # noqa: T201 - its output
+
+
+def _report(paths: Sequence[Path], everything: Mapping[str, object], markdown: str) -> None:
+    for path in paths:
+        text = markdown if path.suffix == ".md" else json.dumps(everything, indent=1, ensure_ascii=False)
+        path.write_text(text + "\n")
+
+
+def _night(arguments: Sequence[str]) -> bool:
+    options = parse(arguments)
+    try:
+        report = asyncio.run(run(options, _say))
+    except DemoError as error:
+        raise DemoError(f"{error}\nreplay with: {options.replay}") from error
+    _report(options.reports, report.as_json(), tables.markdown(report))
+    _say(report.render())
+    return report.holds
+
+
+def _throughput(arguments: Sequence[str]) -> bool:
+    options, phases, window = throughput.parse(arguments)
+    measured = asyncio.run(throughput.measure(options, phases, window, _say))
+    _report(options.reports, throughput.as_json(*measured), throughput.markdown(*measured))
+    _say(throughput.markdown(*measured))
+    _, proof, _ = measured
+    return not any(number for fault, number in proof.items() if fault != "placed")
 
 
 def main() -> int:
-    """Run it; 0 if the verdict holds, 1 if not or a part failed."""
-    options: Options = parse(sys.argv[1:])
+    """Run it; 0 if what it proves holds, 1 if not or a part failed."""
+    arguments = sys.argv[1:]
     try:
-        report = asyncio.run(run(options, lambda words: print(words, flush=True)))  # noqa: T201 - its output
+        holds = _throughput(arguments[1:]) if arguments[:1] == ["throughput"] else _night(arguments)
     except DemoError as error:
-        print(f"chaos: {error}\nreplay with: {options.replay}", file=sys.stderr)  # noqa: T201 - its output
+        print(f"chaos: {error}", file=sys.stderr)  # noqa: T201 - its output
         return 1
-    for path in options.reports:
-        told = markdown(report) if path.suffix == ".md" else json.dumps(report.as_json(), indent=1, ensure_ascii=False)
-        path.write_text(told + "\n")
-    print(report.render(), flush=True)  # noqa: T201 - its output
-    return 0 if report.holds else 1
+    return 0 if holds else 1
 
 
 if __name__ == "__main__":

@@ -140,6 +140,21 @@ def no_timetable() -> None:
     Schedule.start = lambda _: None  # type: ignore[method-assign,assignment] # that is the plan
 
 
+def loses_the_database_at_once() -> None:
+    """An aid: the database is there when the daemon starts, and away when it looks for the first time who leads."""
+    from omisync.store import Leases, StoreUnavailable  # noqa: PLC0415 - after the leases were shortened
+
+    sound, away = Leases.lead, [True]
+
+    async def lead(leases: Leases) -> bool:
+        if away:
+            away.clear()
+            raise StoreUnavailable("the database cannot be used now: remaining connection slots are reserved")
+        return await sound(leases)
+
+    Leases.lead = lead  # type: ignore[method-assign,assignment] # that is the plan
+
+
 def _stop_once() -> Callable[[], None]:
     waiting = [True]
 
@@ -201,7 +216,14 @@ BUGS: Final[Mapping[str, Callable[[], None]]] = {
 }
 AIDS: Final[Mapping[str, Callable[[], None]]] = {
     each.__name__: each
-    for each in (short_leases, no_timetable, stops_before_sending, stops_before_the_end, stops_before_applying)
+    for each in (
+        short_leases,
+        no_timetable,
+        loses_the_database_at_once,
+        stops_before_sending,
+        stops_before_the_end,
+        stops_before_applying,
+    )
 }
 
 

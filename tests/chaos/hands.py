@@ -7,7 +7,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import aiohttp
 import asyncpg
@@ -17,7 +17,6 @@ from omisync.demo.shop import DATABASE_AWAY
 from tests.chaos.plan import Blow, Kind
 from tests.chaos.recovery import Recoveries
 from tests.chaos.servers import STATEMENT_SECONDS
-from tests.chaos.shoppers import Crowd
 from tests.chaos.stage import Replica, Stage
 
 TRY_SECONDS: Final = 20.0
@@ -30,6 +29,7 @@ TERMINATE: Final = """
 """
 SET_MOOD: Final = "UPDATE chaos.mood SET mode = $1"
 LISTEN_SECONDS: Final = 1.0
+BY_ITSELF: Final = "daemons that ended by themselves"
 DATABASE_TROUBLE: Final = (*DATABASE_AWAY, asyncpg.PostgresError)
 
 
@@ -39,6 +39,14 @@ async def listens(session: aiohttp.ClientSession, url: str) -> bool:
         async with session.get(f"{url}/healthz", timeout=aiohttp.ClientTimeout(total=LISTEN_SECONDS)) as answer:
             return answer.status == 200
     return False
+
+
+class Hurries(Protocol):
+    """The shop, as far as a burst concerns it."""
+
+    def hurry(self, orders: int) -> None:
+        """So many orders at once."""
+        ...
 
 
 class Hands:
@@ -51,7 +59,7 @@ class Hands:
         say: Told in words.
     """
 
-    def __init__(self, stage: Stage, crowd: Crowd, recoveries: Recoveries, say: Callable[[str], None]) -> None:
+    def __init__(self, stage: Stage, crowd: Hurries, recoveries: Recoveries, say: Callable[[str], None]) -> None:
         self._stage = stage
         self._crowd = crowd
         self._recoveries = recoveries
@@ -91,10 +99,19 @@ class Hands:
         await self._stage.omisell.behave()
         await self._on_database(SET_MOOD, "calm")
         for number, replica in enumerate(self._stage.replicas):
-            async with self._replica_locks[number]:
+            async with self._held(number):
                 replica.step_clock(0)
                 if replica.daemon.pid is None:
                     await replica.start()
+
+    async def watch(self) -> None:
+        """Note daemons that end by themselves, which none may, and start them again: for ever."""
+        while True:
+            for number, lock in enumerate(self._replica_locks):
+                if not lock.locked():
+                    async with self._held(number):
+                        pass
+            await asyncio.sleep(LISTEN_SECONDS)
 
     async def kill(self, replica: int, down: float) -> None:
         """A crash (SIGKILL), as a service manager sees it."""
@@ -260,7 +277,14 @@ class Hands:
     @contextlib.asynccontextmanager
     async def _held(self, replica: int) -> AsyncIterator[Replica]:
         async with self._replica_locks[replica]:
-            yield self._stage.replicas[replica]
+            held = self._stage.replicas[replica]
+            try:
+                held.daemon.check()
+            except DemoError as error:
+                self._say(f"replica {replica}: {error}")
+                self.done[BY_ITSELF] += 1
+                await held.start()
+            yield held
 
     async def _on_database(self, statement: str, *values: object) -> None:
         async def execute(connection: Any) -> None:

@@ -70,7 +70,7 @@ async def run(options: Options, say: Callable[[str], None] = print) -> Report:
         diary_of_all = Diary(say)
         orders = people.orders(options.seed, stage.omisell.products, stage.omisell.places)
         crowd = Crowd(stage.shop, orders, rate=options.rate, limit=options.orders, seed=options.seed)
-        recoveries = Recoveries(stage.servers, lambda: _all_ready(stage))
+        recoveries = Recoveries(stage.servers, lambda: all_ready(stage))
         hands = Hands(stage, crowd, recoveries, diary_of_all.note)
         try:
             judgement = await _night(options, stage, crowd, hands, recoveries, diary_of_all)
@@ -94,7 +94,9 @@ async def _night(
     options: Options, stage: Stage, crowd: Crowd, hands: Hands, recoveries: Recoveries, diary_of_all: Diary
 ) -> Judgement:
     async with asyncio.TaskGroup() as group:
-        endless = [group.create_task(crowd.follow()), group.create_task(_sample(stage, crowd, diary_of_all))]
+        endless = [
+            group.create_task(each) for each in (crowd.follow(), _sample(stage, crowd, diary_of_all), hands.watch())
+        ]
         strikes = group.create_task(_strike(plan(options), hands, diary_of_all))
         await crowd.shop_for(options.seconds)
         await strikes
@@ -135,7 +137,8 @@ async def _rest(stage: Stage, crowd: Crowd, seconds: float) -> Judgement:
     return await look(stage, full=True)
 
 
-async def _all_ready(stage: Stage) -> bool:
+async def all_ready(stage: Stage) -> bool:
+    """Whether every replica says that it can work."""
     return all([await _answers(stage.session, replica.daemon.pid, replica.admin_url) for replica in stage.replicas])
 
 

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from omisync.demo.proof import Fault
+from tests.chaos.hands import BY_ITSELF
 from tests.chaos.options import Options
 from tests.chaos.recovery import BOUND_SECONDS, Recovery
 from tests.chaos.verdict import Judgement
@@ -59,8 +60,8 @@ class Report:
 
     @property
     def holds(self) -> bool:
-        """Nothing is lost, double or different, and everything recovered in time."""
-        return self.judgement.holds and not self.late
+        """Nothing is lost, double or different, no daemon ended by itself, and everything recovered in time."""
+        return self.judgement.holds and not self.done.get(BY_ITSELF) and not self.late
 
     @property
     def late(self) -> tuple[Recovery, ...]:

@@ -9,6 +9,7 @@ from typing import Any, Final
 import asyncpg
 
 from omisync.demo.proof import Fault
+from tests.chaos.hands import BY_ITSELF
 from tests.chaos.omisell import BUCKET, LEAK_PER_MINUTE
 from tests.chaos.plan import DUPLICATES
 from tests.chaos.report import Report
@@ -72,6 +73,7 @@ def markdown(report: Report) -> str:
             (f"times that duplicates were answered by `{mode}`", done.get(f"duplicates: {mode}", 0))
             for mode in DUPLICATES
         ),
+        (BY_ITSELF, done.get(BY_ITSELF, 0)),
         ("faults of Omisell's", sum(faults.values())),
         ("pushes sent", pushes.get("sent", 0)),
         ("pushes dropped or given up", pushes.get("dropped", 0) + pushes.get("given_up", 0)),

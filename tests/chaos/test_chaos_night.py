@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from omisync.demo.proof import Fault, Finding
+from tests.chaos.hands import BY_ITSELF
 from tests.chaos.night import run
 from tests.chaos.omisell import Delivered
 from tests.chaos.options import Options, parse
@@ -29,6 +30,7 @@ async def night(options: Options) -> None:
     # how soon each blow was got over is in the report, and judged by `python -m tests.chaos`: no test asserts a time
     assert report.judgement.orders.placed > options.seconds * options.rate / 60 * 0.5
     assert report.done["SIGKILL"] >= 3
+    assert report.done.get(BY_ITSELF, 0) == 0
     assert report.done.get("SIGTERM without exit 0", 0) == 0
     assert report.done["database restarts"] >= 1
     assert report.omisell["faults"]["push_drop"] > 0

@@ -119,6 +119,14 @@ async def test_started_while_the_database_is_away_it_waits_says_so_and_goes_on(t
         await in_thread(server.close)
 
 
+async def test_it_goes_on_though_the_database_goes_away_again_while_it_starts(made: World) -> None:
+    daemon = made.replica(planted=["loses_the_database_at_once"])
+    await made.start(daemon, pushed_to=True)
+    await until(lambda: leads(made, daemon.admin_url))
+    await made.place("A-1")
+    await made.known("A-1", 200)
+
+
 async def test_a_missing_schema_is_one_clear_error_and_a_database_that_is_not_there_too(
     made: World, empty_dsn: str
 ) -> None:

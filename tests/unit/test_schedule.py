@@ -247,6 +247,18 @@ async def test_retention_removes_small_batches_until_nothing_is_left(
     ]
 
 
+async def test_a_stop_in_the_middle_of_a_job_is_no_fault_of_it(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "FIRST_SWEEP", 0.01)
+    parts.holds = asyncio.Event()
+    async with running(build(parts)):
+        await parts.until(lambda: "sweep" in parts.did)
+    for _ in range(5):
+        await asyncio.sleep(0)  # what the scheduler has been told by then, it has said
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
+
+
 async def test_a_stop_ends_what_runs_and_arranges_nothing_more(parts: Parts) -> None:
     parts.holds = asyncio.Event()
     schedule = build(parts)
