@@ -23,9 +23,9 @@ from tests.chaos.stage import Stage, set_up
 from tests.chaos.tables import conditions
 from tests.chaos.verdict import Judgement, diary, look
 
-CALM_SECONDS: Final = 150.0
-"""How long all may take to come to rest after the last fault, and a little more for each order."""
-CALM_SECONDS_AN_ORDER: Final = 0.02
+STILL_SECONDS: Final = 240.0
+"""What has not come to rest after so long without any change never will: twice as long as a detail that nobody hurries
+for may wait."""
 REST_LOOK_SECONDS: Final = 2.0
 SAMPLE_SECONDS: Final = 1.0
 PROBE_SECONDS: Final = 2.0
@@ -103,7 +103,7 @@ async def _night(
         diary_of_all.note(f"calm: {crowd.placed} orders were placed")
         await hands.calm()
         await recoveries.done()
-        judgement = await _rest(stage, crowd, CALM_SECONDS + CALM_SECONDS_AN_ORDER * crowd.placed)
+        judgement = await _rest(stage, crowd, diary_of_all)
         for task in endless:
             task.cancel()
     if not judgement.holds:
@@ -120,13 +120,17 @@ async def _strike(blows: Sequence[Blow], hands: Hands, diary_of_all: Diary) -> N
             group.create_task(hands.strike(blow))
 
 
-async def _rest(stage: Stage, crowd: Crowd, seconds: float) -> Judgement:
-    """Wait until all has come to rest and agrees, at most for so many seconds."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
+async def _rest(stage: Stage, crowd: Crowd, diary_of_all: Diary) -> Judgement:
+    """Wait until all has come to rest and agrees, or nothing changes any more."""
+    before: object = None
+    changed = time.monotonic()
+    while time.monotonic() < changed + STILL_SECONDS:
         crowd.check()
         with contextlib.suppress(*DATABASE_AWAY):
             verdict = (await look(stage, full=False)).orders
+            now = (verdict.moving, verdict.waiting, len(verdict.findings), diary_of_all.samples[-1].refreshes)
+            if now != before:
+                before, changed = now, time.monotonic()
             if verdict.moving == 0:
                 await crowd.finish()
             if verdict.holds and not (verdict.moving or verdict.waiting or crowd.to_cancel):
