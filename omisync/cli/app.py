@@ -6,7 +6,20 @@ from __future__ import annotations
 
 import typer
 
-from omisync.cli import checkup, daemon, demo, lists, omisell, orders, outbox, sending, simulate, status, validate
+from omisync.cli import (
+    checkup,
+    daemon,
+    demo,
+    importing,
+    lists,
+    omisell,
+    orders,
+    outbox,
+    sending,
+    simulate,
+    status,
+    validate,
+)
 from omisync.cli.options import Common, Config, Debug, Json
 
 app = typer.Typer(
@@ -41,5 +54,5 @@ def _options(
     context.obj = Common(config, json, debug)
 
 
-for group in (demo, daemon, checkup, status, outbox, orders, sending, omisell, lists, validate, simulate):
+for group in (demo, daemon, checkup, status, outbox, orders, sending, omisell, importing, lists, validate, simulate):
     group.add_to(app)

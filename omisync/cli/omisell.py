@@ -41,7 +41,7 @@ def reconcile(
     What differs is fetched by the daemon.
     """
     common = Common.of(context, config, json, debug)
-    seconds = _seconds(since)
+    seconds = seconds_of(since)
     settings = common.settings()
     from omisync.remote import sweep_now
 
@@ -88,7 +88,12 @@ def pickups(context: typer.Context, config: Config = None, json: Json = False, d
     _print_list(("pickup_id", "name"), [(pickup.id, pickup.name) for pickup in found], "no pickup addresses")
 
 
-def _seconds(since: str) -> float:
+def seconds_of(since: str) -> float:
+    """The seconds of `--since`.
+
+    Raises:
+        WrongUsage: it is no duration, or too long a one.
+    """
     from omisync.config import parse_duration
 
     try:

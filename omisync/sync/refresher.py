@@ -42,6 +42,7 @@ class Refresher:
         shop_id: the custom store; other shops' orders are left alone.
         concurrency: fetches in flight.
         interval: seconds between looks when nobody wakes it.
+        owed_alone: only the details that nobody is in a hurry for, beside daemons that do all the rest.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Refresher:
         shop_id: int,
         concurrency: int,
         interval: float,
+        owed_alone: bool = False,
     ) -> None:
         self._inbox = inbox
         self._orders = orders
@@ -64,13 +66,16 @@ class Refresher:
         self._shop_id = shop_id
         self._bulk = Bulk(omisell, orders, shop_id=shop_id)
         self._relief: asyncio.Task[None] | None = None
-        self._places = {CallClass.REFRESH: concurrency, CallClass.SWEEP: max(1, concurrency // 4)}
+        self._owed_alone = owed_alone
+        owed = concurrency if owed_alone else max(1, concurrency // 4)
+        self._places = {CallClass.REFRESH: concurrency, CallClass.SWEEP: owed}
         self._interval = interval
         self._flight: Flight[str] = Flight(orders.renew)
         self._tasks: dict[CallClass, set[asyncio.Task[None]]] = {cls: set() for cls in self._places}
         self._stopping = asyncio.Event()
         self._pushed = Wake()
         self._wanted = Wake()
+        self._owed = Wake()
         self._log = structlog.get_logger("refresher")
 
     def wake(self) -> None:
@@ -80,19 +85,18 @@ class Refresher:
     def stop(self) -> None:
         """Claims nothing more."""
         self._stopping.set()
-        self._pushed.set()
-        self._wanted.set()
+        for wake in (self._pushed, self._wanted, self._owed):
+            wake.set()
 
     async def run(self, grace: float) -> None:
         """Works until `stop`; then waits for fetches in flight at most `grace` seconds and gives leases back."""
         renewal = asyncio.create_task(self._renew())
+        steps = [(self._take_owed, self._owed)]
+        if not self._owed_alone:
+            steps += [(self._route, self._pushed), (self._take_wanted, self._wanted)]
         try:
             async with asyncio.TaskGroup() as group:
-                for step, wake in (
-                    (self._route, self._pushed),
-                    (self._take_wanted, self._wanted),
-                    (self._take_owed, Wake()),
-                ):
+                for step, wake in steps:
                     group.create_task(
                         forever("refresher", step, interval=self._interval, wake=wake, stopping=self._stopping)
                     )

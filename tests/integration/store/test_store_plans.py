@@ -51,6 +51,7 @@ THROUGHOUT: Final[Mapping[str, str]] = {
     "history.orders_by_the_hour": "the page's history: a window of time, cached by the page",
     "history.pushes_by_the_hour": "the same",
     "history.repairs": "the same",
+    "imports.up_to_date": "omisync import --dry-run, by hand",
     "operator.depths": "counts the backlog of fetches, all of which are in the hot table",
     "operator.orders_list": "omisync orders list, by hand",
     "operator.retry": "by hand, of few rows",
@@ -136,6 +137,14 @@ def values(query: str, parameter: str) -> Any:
         "all_failed": False,
         "error": None,
         "seconds": 1.0,
+        "holder": uuid.UUID(int=1),
+        "page_size": 100,
+        "since_seconds": 86400,
+        "window_from": 1_760_000_000,
+        "others": [False for _ in some],
+        "counted": 50,
+        "unread": 0,
+        "ended": True,
     }
     if parameter.endswith("_times"):
         return [1_760_000_000 for _ in some]
