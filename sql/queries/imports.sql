@@ -125,10 +125,14 @@ ORDER BY omisell_order_number LIMIT :most;
 
 -- name: live_waits()
 -- Whether daemons that live have something due that is more urgent than an import.
-SELECT EXISTS (SELECT FROM omisync.replicas WHERE seen_at > now() - interval '15 seconds') AND (
-    EXISTS (SELECT FROM omisync.outbox AS o WHERE o.state = 'pending' AND o.available_at <= now()
-            AND NOT EXISTS (SELECT FROM omisync.pauses AS p WHERE p.kind = o.kind))
-    OR EXISTS (SELECT FROM omisync.refreshes WHERE lease_token IS NULL AND priority < 2 AND available_at <= now()));
+SELECT EXISTS (SELECT FROM omisync.replicas WHERE seen_at > now() - interval '15 seconds') AND coalesce(least(
+        (SELECT min(available_at) FROM omisync.outbox WHERE state = 'pending' AND kind = 'order.add'
+            AND NOT EXISTS (SELECT FROM omisync.pauses WHERE kind = 'order.add')),
+        (SELECT min(available_at) FROM omisync.outbox WHERE state = 'pending' AND kind = 'order.cancel'
+            AND NOT EXISTS (SELECT FROM omisync.pauses WHERE kind = 'order.cancel')),
+        (SELECT min(available_at) FROM omisync.refreshes WHERE lease_token IS NULL AND priority = 0),
+        (SELECT min(available_at) FROM omisync.refreshes WHERE lease_token IS NULL AND priority = 1)
+    ) <= now(), false);
 
 -- name: up_to_date(window_from)
 -- Orders changed since then of which nothing is left to fetch.
