@@ -1,13 +1,15 @@
-"""`python -m tests.chaos`: a night of chaos; `python -m tests.chaos throughput`: each fault by itself."""
+"""`python -m tests.chaos`: a night of chaos; with `throughput`: each fault by itself; with `flood`: of pushes."""
 
 import asyncio
+import dataclasses
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 from omisync.demo.errors import DemoError
-from tests.chaos import tables, throughput
+from tests.chaos import flood, tables, throughput
 from tests.chaos.night import run
 from tests.chaos.options import parse
 
@@ -42,11 +44,23 @@ def _throughput(arguments: Sequence[str]) -> bool:
     return not any(number for fault, number in proof.items() if fault != "placed")
 
 
+def _flood(arguments: Sequence[str]) -> bool:
+    options = flood.parse(arguments)
+    measured = asyncio.run(flood.measure(options, _say))
+    _report(options.reports, dataclasses.asdict(measured), flood.markdown(measured))
+    _say(flood.markdown(measured))
+    return measured.holds
+
+
+COMMANDS: Final[Mapping[str, Callable[[Sequence[str]], bool]]] = {"throughput": _throughput, "flood": _flood}
+
+
 def main() -> int:
     """Run it; 0 if what it proves holds, 1 if not or a part failed."""
     arguments = sys.argv[1:]
     try:
-        holds = _throughput(arguments[1:]) if arguments[:1] == ["throughput"] else _night(arguments)
+        command = COMMANDS.get(arguments[0]) if arguments else None
+        holds = _night(arguments) if command is None else command(arguments[1:])
     except DemoError as error:
         print(f"chaos: {error}", file=sys.stderr)  # noqa: T201 - its output
         return 1

@@ -76,6 +76,7 @@ class Stage:
     session: aiohttp.ClientSession
     folder: Path
     pooler: Pooler | None
+    webhook_url: str
 
 
 @contextlib.asynccontextmanager
@@ -145,7 +146,7 @@ async def set_up(options: Options) -> AsyncIterator[Stage]:
             await replica.start()
         for replica in replicas:
             await replica.daemon.ready()
-        yield Stage(options, servers, omisell, replicas, shop, shop_dsn, session, folder, pooler)
+        yield Stage(options, servers, omisell, replicas, shop, shop_dsn, session, folder, pooler, callback_url)
 
 
 def _pooler(options: Options, servers: Servers, guarded: Guarded, users: Mapping[str, str]) -> Pooler | None:
