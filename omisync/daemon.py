@@ -47,7 +47,8 @@ from omisync.sync.rules import SendingRules
 from omisync.sync.sender import Sender
 from omisync.sync.sweeper import Sweeper
 from omisync.sync.tokens import SharedTokens
-from omisync.web import Access, Metrics, Replaceable, admin_app, serve, webhook_app
+from omisync.web import Access, Clients, Metrics, Replaceable, admin_app, serve, webhook_app
+from omisync.web.tls import certificate_of, renew
 
 LEAD_EVERY = 3.0  # seconds between looks at who leads
 BEAT_EVERY = 5.0  # seconds between signs of life and fresh gauges
@@ -63,6 +64,9 @@ class Daemon:
     Args:
         settings: the checked configuration.
         reload: reads the configuration again, for SIGHUP.
+
+    Raises:
+        TlsError: the certificate cannot be used.
     """
 
     def __init__(self, settings: Settings, reload: Callable[[], Settings] | None = None) -> None:
@@ -91,6 +95,7 @@ class Daemon:
         )
         self._authorizer = Replaceable(_authorizer(settings))
         self._access = Access(_admin_token(settings))
+        self._certificate = certificate_of(settings.webhook)
         self._wake_refresher: Callable[[], None] = lambda: None
         self._replace_key: Callable[[OmisellSettings], None] = lambda _: None
 
@@ -116,9 +121,11 @@ class Daemon:
                 metrics=self.metrics,
                 log=structlog.get_logger("webhook"),
                 pinned=self._settings.webhook.authorization != "auto",
+                clients=Clients(self._settings.webhook.trusted_proxies, self._settings.webhook.allow),
             ),
             self._settings.webhook.listen,
             name="webhook",
+            tls=self._certificate,
         )
         self._say_hello(webhook.port)
         admin = await serve(
@@ -352,6 +359,7 @@ class Daemon:
             self._authorizer.replace(_authorizer(settings))
             self._access.replace(_admin_token(settings))
             self._replace_key(settings.omisell)
+            renew(self._certificate, settings.webhook, self._log)
             self._log.info("configuration read again: log level and secrets")
         notify("READY=1")
 

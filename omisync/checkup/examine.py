@@ -7,6 +7,7 @@ import aiohttp
 from omisync.checkup.budget import examine_budget
 from omisync.checkup.database import examine_database
 from omisync.checkup.omisell import NAMES, examine_omisell
+from omisync.checkup.tls import examine_clients, examine_tls
 from omisync.checkup.verdict import Check, State, Tell
 from omisync.checkup.webhook import (
     LISTENERS,
@@ -42,6 +43,9 @@ async def examine(settings: Settings, tell: Tell, *, offline: bool = False) -> N
         else:
             used = await _ask_omisell(settings, database, tell, shared=status is not None)
     tell(examine_signature(settings.webhook))
+    for one in await examine_tls(settings.webhook, asks=not offline):
+        tell(one)
+    tell(examine_clients(settings.webhook))
     if offline:
         for name in LISTENERS:
             tell(Check(name, State.SKIPPED, "--offline leaves it to the start, which opens it"))

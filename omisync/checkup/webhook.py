@@ -76,9 +76,10 @@ async def examine_webhook_listener(webhook: WebhookSettings, *, running: bool) -
     if taken is None:
         return _free(name, webhook.listen, running=running)
     # Who it is comes first: a secret is not shown to whoever happens to have the port.
-    answer = await _ask("GET", webhook.listen, webhook.path, taken)
+    tls = webhook.tls_cert is not None  # this machine's own address is in no certificate
+    answer = await _ask("GET", webhook.listen, webhook.path, taken, tls=tls)
     if answer == 405:
-        answer = await _ask("POST", webhook.listen, webhook.path, taken, _signed(webhook))
+        answer = await _ask("POST", webhook.listen, webhook.path, taken, _signed(webhook), tls=tls)
     if isinstance(answer, int):
         return _judged(name, answer, webhook)
     return _not_ours(name, answer, taken, webhook.listen, running=running)
@@ -93,6 +94,8 @@ def _judged(name: str, status: int, webhook: WebhookSettings) -> Check:
         case 401:
             advice = "let it read them: `systemctl restart omisync`, or a SIGHUP for plain files"
             return Check(name, State.FAILED, f"{up}, but with other secrets than configured", advice)
+        case 403:
+            return Check(name, State.OK, f"{up}{webhook.path}, and keeps this machine out, as webhook.allow says")
         case 404:
             advice = "restart the daemon: it runs with another webhook.path"
             return Check(name, State.FAILED, f"{up}, but not for {webhook.path}", advice)
@@ -172,19 +175,24 @@ def _is_ours(headers: Mapping[str, str], body: bytes) -> bool:
 
 
 async def _ask(
-    method: str, listen: Listen, path: str, taken: ListenError, headers: Mapping[str, str] | None = None
+    method: str,
+    listen: Listen,
+    path: str,
+    taken: ListenError,
+    headers: Mapping[str, str] | None = None,
+    *,
+    tls: bool = False,
 ) -> int | Nobody:
     """The status that our own listener answers with, or who it is that does not."""
     if not _may_be_ours(taken):
         return "stranger"
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(listen.host, listen.host)  # noqa: S104 - compared, not listened on
-    url = f"http://{type(listen)(host, listen.port)}{path}"
+    url = f"{'https' if tls else 'http'}://{Listen(listen.reachable, listen.port)}{path}"
     timeout = aiohttp.ClientTimeout(total=PROBE_SECONDS)
     data = PROBE_BODY if method == "POST" else None
     try:
         async with (
             aiohttp.ClientSession(timeout=timeout) as session,
-            session.request(method, url, data=data, headers=headers, allow_redirects=False) as answer,
+            session.request(method, url, data=data, headers=headers, allow_redirects=False, ssl=not tls) as answer,
         ):
             return answer.status if _is_ours(answer.headers, await answer.content.read(MOST_READ)) else "stranger"
     except TimeoutError:

@@ -41,7 +41,7 @@ def check(
     """Look at everything the daemon depends on, and say what to do about what is wrong.
 
     Configuration, database and schema, clocks, credentials, token, shop_id and pickup_id at Omisell, the
-    signature of pushes, both listeners, the budget. Changes nothing; costs two or three calls.
+    signature of pushes, certificate and proxies, both listeners, the budget. Changes nothing; costs two or three calls.
     """
     common = Common.of(context, config, json, debug)
     settings = common.settings()

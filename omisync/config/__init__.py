@@ -2,7 +2,7 @@
 
 from omisync.config.errors import ConfigError
 from omisync.config.keys import variable_name
-from omisync.config.load import find_config, load_settings
+from omisync.config.load import find_config, load_settings, place_of
 from omisync.config.settings import (
     AdminSettings,
     ChecksSettings,
@@ -17,7 +17,7 @@ from omisync.config.settings import (
     Settings,
     WebhookSettings,
 )
-from omisync.config.values import Listen, is_loopback, parse_duration, parse_size
+from omisync.config.values import Listen, Network, is_loopback, parse_duration, parse_size
 
 __all__ = [
     "AdminSettings",
@@ -28,6 +28,7 @@ __all__ = [
     "HooksSettings",
     "Listen",
     "LogSettings",
+    "Network",
     "OmisellPaths",
     "OmisellSettings",
     "OutboxSettings",
@@ -39,5 +40,6 @@ __all__ = [
     "load_settings",
     "parse_duration",
     "parse_size",
+    "place_of",
     "variable_name",
 ]

@@ -77,6 +77,12 @@ def find_config(path: Path | None, env: Mapping[str, str]) -> Path | None:
     return named
 
 
+def place_of(name: str, env: Mapping[str, str] | None = None) -> Path:
+    """Where a file is that the configuration names: a relative name is in systemd's credentials, if there are any."""
+    env = os.environ if env is None else env
+    return Path(env.get("CREDENTIALS_DIRECTORY") or ".", name)
+
+
 def read_toml(path: Path) -> dict[str, Any]:
     """The tables of a TOML file.
 
@@ -126,7 +132,7 @@ def _read_secret(name: object, env: Mapping[str, str]) -> tuple[str, str | None]
     """The secret in the file of that name, and why there is none."""
     if not isinstance(name, str):
         return "", "expected the name of a file in quotes"
-    path = Path(env.get("CREDENTIALS_DIRECTORY") or ".", name)
+    path = place_of(name, env)
     try:
         secret = path.read_bytes().decode().rstrip("\r\n")
     except (OSError, ValueError) as error:

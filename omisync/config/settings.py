@@ -25,11 +25,14 @@ from omisync.config.values import (
     Country,
     Dsn,
     Duration,
+    FileName,
     FunctionName,
     Identity,
     Listen,
     ListenAddress,
+    Networks,
     OrderPath,
+    Proxies,
     Rate,
     SchemaName,
     SellerId,
@@ -177,6 +180,10 @@ class WebhookSettings(Section):
     secret: Secrets = Field(default=(), validate_default=True)
     callback_url: CallbackUrl | None = Field(default=None, validate_default=True)
     max_body: Size = 256 * 1024
+    tls_cert: FileName | None = None
+    tls_key: FileName | None = Field(default=None, validate_default=True)
+    trusted_proxies: Proxies = ()
+    allow: Networks = ()
 
     @field_validator("secret")
     @classmethod
@@ -196,6 +203,18 @@ class WebhookSettings(Section):
                 'is missing: webhook.authorization = "hmac-url-body" signs the public URL, '
                 'so write it down, such as "https://shop.example/webhooks/omisell"'
             )
+        return value
+
+    @field_validator("tls_key")
+    @classmethod
+    def _certificate_and_key_come_together(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if "tls_cert" not in info.data:
+            return value  # which was refused itself
+        certificate = info.data["tls_cert"]
+        if value is None and certificate is not None:
+            raise refuse("is missing: webhook.tls_cert is set, so name the file of its private key as well")
+        if value is not None and certificate is None:
+            raise refuse("is set without webhook.tls_cert: name the file of the certificate with its chain as well")
         return value
 
 

@@ -6,7 +6,7 @@ import datetime
 import ipaddress
 import re
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, SecretStr, StrictInt, ValidationInfo
@@ -20,6 +20,8 @@ LONGEST_DURATION = 3650 * 86400.0
 
 WRITTEN = "written"
 """Validation context of values that a person wrote down; numbers without a unit are refused there only."""
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _DURATION = re.compile(r"(\d{1,12}(?:\.\d{1,9})?)\s*(ms|s|m|h|d)", re.ASCII)
 _SIZE = re.compile(r"(\d{1,12})\s*(B|KiB|MiB|GiB)", re.ASCII)
@@ -42,6 +44,11 @@ class Listen:
     def is_loopback(self) -> bool:
         """Whether only this machine can connect."""
         return is_loopback(self.host)
+
+    @property
+    def reachable(self) -> str:
+        """A host by which this machine reaches it: what stands for every interface is no address to call."""
+        return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 - compared, not listened on
 
 
 def is_loopback(host: str) -> bool:
@@ -219,6 +226,45 @@ def _order_path(value: Any) -> str:
     return str(value)
 
 
+def _file_name(value: Any) -> str:
+    if isinstance(value, str) and value.strip() and not any(ord(character) < 32 for character in value):
+        return value
+    raise refuse('expected the name of a file in quotes, such as "/etc/omisync/tls/fullchain.pem"')
+
+
+def parse_network(text: str) -> Network:
+    """`203.0.113.0/24`, `2001:db8::/32`, or one address.
+
+    Raises:
+        PydanticCustomError: (a ValueError) the text is no such thing, or names a host within the network.
+    """
+    try:
+        network = ipaddress.ip_network(text.strip(), strict=False)
+    except ValueError:
+        raise refuse(
+            'expected addresses or networks in quotes, such as ["203.0.113.7", "198.51.100.0/24", "2001:db8::/32"]'
+        ) from None
+    if ipaddress.ip_address(text.strip().partition("/")[0]) != network.network_address:
+        raise refuse(f'"{text.strip()}" is a host in a network: write "{network}", or the host alone')
+    return network
+
+
+def _networks(value: Any) -> tuple[Network, ...]:
+    items = value if isinstance(value, list | tuple) else [value]
+    return tuple(parse_network(item) if isinstance(item, str) else _as_network(item) for item in items)
+
+
+def _proxies(value: Any) -> tuple[Network | Literal["unix"], ...]:
+    items = value if isinstance(value, list | tuple) else [value]
+    return tuple("unix" if item == "unix" else _networks([item])[0] for item in items)
+
+
+def _as_network(value: Any) -> Network:
+    if isinstance(value, ipaddress.IPv4Network | ipaddress.IPv6Network):
+        return value
+    return parse_network("")  # which says what is expected
+
+
 def _seller_id(value: Any) -> str:
     text = str(value).strip() if isinstance(value, int | str) and not isinstance(value, bool) else ""
     if re.fullmatch(r"[A-Za-z0-9_-]{1,64}", text):
@@ -251,6 +297,11 @@ BaseUrl = Annotated[str, BeforeValidator(_base_url)]
 CallbackUrl = Annotated[str, BeforeValidator(_callback_url)]
 UrlPath = Annotated[str, BeforeValidator(_url_path)]
 OrderPath = Annotated[str, BeforeValidator(_order_path)]
+FileName = Annotated[str, BeforeValidator(_file_name)]
+"""A file; a relative name is one in systemd's credentials, as for secrets."""
+Networks = Annotated[tuple[Network, ...], BeforeValidator(_networks)]
+Proxies = Annotated[tuple[Network | Literal["unix"], ...], BeforeValidator(_proxies)]
+"""Networks, and "unix" for whoever may open the unix socket."""
 SellerId = Annotated[str, BeforeValidator(_seller_id)]
 Country = Annotated[str, BeforeValidator(_country)]
 Word = Annotated[str, BeforeValidator(_word)]

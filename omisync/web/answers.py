@@ -72,6 +72,10 @@ class Answers:
         """Not from Omisell, as far as can be seen; nothing was stored."""
         return self._answer(*_UNAUTHORIZED)
 
+    def forbidden(self) -> Answer:
+        """From where nobody may push; nothing was read."""
+        return self._answer(*_FORBIDDEN, last=True)
+
     def unavailable(self) -> Answer:
         """Nothing was stored; worth sending again."""
         return self._answer(*_UNAVAILABLE)
@@ -115,6 +119,7 @@ def _refusal(status: int, error: str, headers: str = "") -> tuple[int, bytes, by
 _STORED: Final = _made(200, {"ok": True})
 _REPEAT: Final = _made(200, {"ok": True, "repeat": True})
 _UNAUTHORIZED: Final = _refusal(401, "the Authorization header is missing or wrong")
+_FORBIDDEN: Final = _refusal(403, "pushes are not taken from this address")
 _UNAVAILABLE: Final = _refusal(
     503, "cannot be stored just now, send it again later", f"Retry-After: {RETRY_SECONDS}\r\n"
 )

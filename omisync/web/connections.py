@@ -1,6 +1,7 @@
 """The connections of one listener: never more than agreed, and none that keeps us waiting."""
 
 import asyncio
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -24,7 +25,7 @@ class Limits:
 
     Attributes:
         connections: open at once. When all are taken, the one that has been silent longest makes room.
-        head: from connecting to the end of the first request's head.
+        head: from connecting to the end of the first request's head; for a TLS handshake as long besides.
         idle: between requests, and for the head of each later one. Longer than the minute for which proxies keep
             their upstream connections, so that it is they who close them.
         lingering: for reading on what is too much, so that the client can read the answer.
@@ -50,16 +51,23 @@ class Connections:
     """
 
     def __init__(
-        self, manager: web.Server, limits: Limits, loop: asyncio.AbstractEventLoop, log: FilteringBoundLogger
+        self,
+        manager: web.Server,
+        limits: Limits,
+        loop: asyncio.AbstractEventLoop,
+        log: FilteringBoundLogger,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._manager = manager
         self._application = manager.request_handler
         manager.request_handler = self._answer
         self._limits = limits
         self._loop = loop
-        self._open: set[web.RequestHandler] = set()
-        self._silent: dict[web.RequestHandler, float] = {}  # the longest silent first; until when it may be
-        self._new: set[web.RequestHandler] = set()  # whose first request has not come yet
+        self._tls = tls
+        self._log = _Log(log)
+        self._open: set[_Connection] = set()
+        self._silent: dict[_Connection, float] = {}  # the longest silent first; until when it may be
+        self._new: set[_Connection] = set()  # whose first request has not come yet
         self._busy = 0
         self._nothing_due = asyncio.Event()
         self._nothing_due.set()
@@ -68,7 +76,7 @@ class Connections:
         self._knobs: dict[str, Any] = {
             "loop": loop,
             "access_log": None,  # no line for each push
-            "logger": _Log(log),
+            "logger": self._log,
             "auto_decompress": False,  # what is compressed is turned away, not inflated
             "keepalive_timeout": limits.idle,
             "lingering_time": limits.lingering,
@@ -90,26 +98,34 @@ class Connections:
     def __call__(self) -> asyncio.Protocol:
         """The protocol of a new connection."""
         if len(self._open) >= self._limits.connections and not self._make_room():
-            if self._refusals >= REFUSALS_AT_ONCE:
-                return _Drop()
+            if self._refusals >= REFUSALS_AT_ONCE or self._tls is not None:
+                return _Drop()  # without a handshake nothing can be said
             self._refusals += 1
             return _Refusal(self._loop, self._refused)
         connection = _Connection(self._manager, self, **self._knobs)
         self._open.add(connection)
-        return connection
+        return connection if self._tls is None else Handshake(connection, self._tls, self._limits.head, self._loop)
 
-    def opened(self, connection: web.RequestHandler) -> None:
+    def opened(self, connection: "_Connection") -> None:
         """It is there, and has not said anything yet."""
+        if connection not in self._open:
+            connection.hang_up()  # its handshake was over just when its place was given away
+            return
         self._silent[connection] = self._loop.time() + self._limits.head
         self._new.add(connection)
         self._judge()
 
-    def lost(self, connection: web.RequestHandler) -> None:
+    def lost(self, connection: "_Connection") -> None:
         """It has gone."""
         self._open.discard(connection)
         self._silent.pop(connection, None)
         self._new.discard(connection)
         self._judge()
+
+    def failed(self, connection: "_Connection", error: Exception) -> None:
+        """Its handshake has come to nothing."""
+        self._log.debug("no TLS: %s", getattr(error, "reason", None) or "the client went away", exc_info=error)
+        self.lost(connection)
 
     async def finished(self, seconds: float) -> bool:
         """Waits until no request is under way and none is still to come on a new connection; False if it takes longer.
@@ -128,10 +144,13 @@ class Connections:
         if self._check is not None:
             self._check.cancel()
             self._check = None
+        for connection in list(self._open):
+            connection.give_up_handshake()
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         """Lets the application answer, and knows the connection as busy until then."""
         connection = request.protocol
+        assert isinstance(connection, _Connection)  # noqa: S101 - no other is made
         self._silent.pop(connection, None)
         self._new.discard(connection)
         self._busy += 1
@@ -159,9 +178,9 @@ class Connections:
             return True
         return False
 
-    def _end(self, connection: web.RequestHandler) -> None:
+    def _end(self, connection: "_Connection") -> None:
         self.lost(connection)
-        connection.force_close()
+        connection.hang_up()
 
     def _look_through(self) -> None:
         now = self._loop.time()
@@ -176,11 +195,33 @@ class Connections:
 class _Connection(web.RequestHandler):
     """aiohttp's connection, known to its `Connections`."""
 
-    __slots__ = ("_connections",)
+    __slots__ = ("_connections", "_under")
 
     def __init__(self, manager: web.Server, connections: Connections, **knobs: Any) -> None:
         super().__init__(manager, **knobs)
         self._connections = connections
+        self._under: asyncio.Transport | None = None
+
+    def shaking(self, under: asyncio.Transport) -> None:
+        """The handshake begins on what is `under` it."""
+        self._under = under
+        self._connections.opened(self)
+
+    def shaken(self, error: Exception | None) -> None:
+        """The handshake is over, or has come to nothing for this reason."""
+        self._under = None
+        if error is not None:
+            self._connections.failed(self, error)
+
+    def give_up_handshake(self) -> None:
+        """If it is still in its handshake, ends it."""
+        if self._under is not None:
+            self._under.abort()
+
+    def hang_up(self) -> None:
+        """Ends it, however far it has come."""
+        self.give_up_handshake()
+        self.force_close()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -189,6 +230,65 @@ class _Connection(web.RequestHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         self._connections.lost(self)
         super().connection_lost(exc)
+
+
+class Handshake(asyncio.Protocol):
+    """A connection before its TLS handshake is done: it has its place like any other, and can lose it.
+
+    asyncio's own servers make the connection known to its protocol only afterwards, and say nothing if it never comes
+    to that: a client that stops in the middle would hold a place for ever.
+
+    Args:
+        connection: that will speak HTTP.
+        context: of the certificate.
+        seconds: until it is given up.
+        loop: that it runs on.
+    """
+
+    def __init__(
+        self, connection: _Connection, context: ssl.SSLContext, seconds: float, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self._connection = connection
+        self._context = context
+        self._seconds = seconds
+        self._loop = loop
+        self._early = bytearray()
+        self._gone: Exception | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begins it."""
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - a stream server makes no other kind
+        transport.pause_reading()  # the client's first words are the handshake's
+        self._connection.shaking(transport)
+        self._task = self._loop.create_task(self._shake(transport))
+
+    def data_received(self, data: bytes) -> None:
+        """Keeps a request that came along with the end of the handshake."""
+        self._early += data
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It has gone before it could be handed over."""
+        self._gone = exc or ConnectionResetError()
+
+    async def _shake(self, under: asyncio.Transport) -> None:
+        try:
+            over = await self._loop.start_tls(
+                under, self, self._context, server_side=True, ssl_handshake_timeout=self._seconds
+            )
+        except (OSError, RuntimeError) as error:  # of SSL too; RuntimeError: it had gone before it began
+            under.abort()
+            self._connection.shaken(error)
+            return
+        if over is None or self._gone is not None:
+            under.abort()
+            self._connection.shaken(self._gone or ConnectionResetError())
+            return
+        self._connection.shaken(None)
+        over.set_protocol(self._connection)
+        self._connection.connection_made(over)
+        if self._early:
+            self._connection.data_received(bytes(self._early))
 
 
 class _Refusal(asyncio.Protocol):

@@ -12,6 +12,7 @@ from structlog.typing import FilteringBoundLogger
 
 from omisync.web.connections import Connections, Limits
 from omisync.web.sockets import Listen, inherited, open_servers
+from omisync.web.tls import Certificate
 
 LAST_WORDS: Final = 0.25
 """Seconds. A request that was sent on an old connection just before the stop may still arrive in this time."""
@@ -79,6 +80,7 @@ async def serve(
     limits: Limits | None = None,
     log: FilteringBoundLogger | None = None,
     environ: Mapping[str, str] | None = None,
+    tls: Certificate | None = None,
 ) -> Server:
     """Serves `app` on a socket passed by systemd under `name` if there is one, else on `listen`.
 
@@ -89,6 +91,7 @@ async def serve(
         limits: what clients may take.
         log: hears of clients that speak no proper HTTP, at debug.
         environ: of the process, unless another is given.
+        tls: for https in place of http.
 
     Raises:
         ListenError: the address cannot be had.
@@ -100,7 +103,13 @@ async def serve(
     runner = web.AppRunner(app)
     await runner.setup()
     assert runner.server is not None  # noqa: S101 - set up in the line above
-    connections = Connections(runner.server, limits, asyncio.get_running_loop(), log or structlog.get_logger())
+    connections = Connections(
+        runner.server,
+        limits,
+        asyncio.get_running_loop(),
+        log or structlog.get_logger(),
+        None if tls is None else tls.context,
+    )
     try:
         servers = await open_servers(connections, listen, name, passed)
     except BaseException:

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
 from typing import Final, Protocol
 
 from aiohttp import hdrs, web
@@ -13,6 +12,7 @@ from omisync.store.errors import StoreError
 from omisync.store.inbox import Delivery
 from omisync.web.answers import Answer, Answers
 from omisync.web.body import Bodies, BodyLimits, Broken, NoRoom, TooLarge, TooSlow
+from omisync.web.clients import Clients, is_forwarded
 from omisync.web.metrics import NO_EVENT
 from omisync.web.trouble import Sparingly, fault
 
@@ -72,6 +72,7 @@ class Webhook:
         *,
         store_seconds: float,
         pinned: bool,
+        clients: Clients,
     ) -> None:
         self._bodies = bodies
         self._authorizer = authorizer
@@ -81,6 +82,7 @@ class Webhook:
         self._trouble = Sparingly(log)
         self._store_seconds = store_seconds
         self._pinned = pinned
+        self._clients = clients
         self._forms_seen: set[str] = set()
         self._answers = Answers()
 
@@ -96,7 +98,7 @@ class Webhook:
                 body = await self._bodies.read(request)
                 form = self._authorizer.check(request.headers.get(hdrs.AUTHORIZATION), body)
                 if form is None:
-                    outcome, answer = "unauthorized", self._turn_away(request.headers)
+                    outcome, answer = "unauthorized", self._turn_away(request)
                 else:
                     if form not in self._forms_seen:
                         self._note_form(form)
@@ -163,10 +165,26 @@ class Webhook:
                 self._trouble.error("push not stored for a reason that nobody thought of", **fault(error))
                 return "unavailable", self._answers.unavailable()
 
-    def _turn_away(self, headers: Mapping[str, str]) -> Answer:
-        self._trouble.warning(
+    async def receive_if_allowed(self, request: web.Request) -> Answer:
+        """One push, of which nothing is read if it comes from where nobody may push."""
+        if self._clients.admits(request):
+            return await self.receive(request)
+        began = time.perf_counter()
+        self._log.warning(
+            "push turned away: its address is not in webhook.allow",
+            client=self._clients.name(request),
+            peer=request.remote or "unix",
+            advice="if it is Omisell's, add it to webhook.allow"
+            + ("; if peer is your own proxy, add that to webhook.trusted_proxies" if is_forwarded(request) else ""),
+        )
+        self._metrics.webhook(NO_EVENT, "forbidden", time.perf_counter() - began)
+        return self._answers.forbidden()
+
+    def _turn_away(self, request: web.BaseRequest) -> Answer:
+        self._log.warning(
             "push turned away: its Authorization header does not prove that it comes from Omisell",
-            header="there" if hdrs.AUTHORIZATION in headers else "missing",
+            header="there" if hdrs.AUTHORIZATION in request.headers else "missing",
+            client=self._clients.name(request),
             advice="compare webhook.secret, webhook.callback_url and webhook.authorization with the hook in "
             "Omisell's Console",
         )
@@ -193,6 +211,7 @@ def webhook_app(
     pinned: bool = False,
     store_seconds: float = STORE_SECONDS,
     limits: BodyLimits | None = None,
+    clients: Clients | None = None,
 ) -> web.Application:
     """The application that answers `POST {path}` and nothing else.
 
@@ -206,12 +225,14 @@ def webhook_app(
         pinned: whether `webhook.authorization` names one form; else the log advises which.
         store_seconds: how long storing may take before the answer is 503.
         limits: of reading bodies, in place of the defaults with `max_body`.
+        clients: whom a trusted proxy speaks for, and who may push; without it the peer counts, and everybody may.
 
     Raises:
         ValueError: the path has braces, which no URL has.
     """
     if "{" in path or "}" in path:
         raise ValueError(f"webhook.path is {path!r}: a path without braces is needed")
+    clients = clients or Clients()
     webhook = Webhook(
         Bodies(limits or BodyLimits(max_body)),
         authorizer,
@@ -220,7 +241,8 @@ def webhook_app(
         log,
         store_seconds=store_seconds,
         pinned=pinned,
+        clients=clients,
     )
     app = web.Application()
-    app.router.add_post(path, webhook.receive)
+    app.router.add_post(path, webhook.receive_if_allowed if clients.is_choosy else webhook.receive)
     return app

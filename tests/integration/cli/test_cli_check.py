@@ -2,27 +2,33 @@
 
 import asyncio
 import contextlib
+import datetime
+import re
 import socket
 import sys
 import time
 from collections.abc import AsyncIterator
+from ipaddress import ip_network
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
 import structlog
+import trustme
 from aiohttp import web
 
 from omisync.checkup import examine
 from omisync.checkup.budget import examine_budget
+from omisync.checkup.tls import examine_clients
 from omisync.checkup.verdict import State
 from omisync.checkup.webhook import examine_signature
 from omisync.config import Listen, OmisellSettings, WebhookSettings
 from omisync.omisell import Authorizer, OmisellClient
 from omisync.store import Database, Delivery, Leases, StoreUnavailable, checkup
 from omisync.store.checkup import Inspection
-from omisync.web import Metrics, Server, serve, webhook_app
+from omisync.web import Certificate, Clients, Metrics, Server, serve, webhook_app
 
 SET_SHOP = "set omisell.shop_id to one that `omisync shops` lists"
 SET_PICKUP = "set omisell.pickup_id to one that `omisync pickups` lists"
@@ -40,6 +46,8 @@ NAMES = [
     "shop_id",
     "pickup_id",
     "webhook signature",
+    "certificate",
+    "webhook clients",
     "webhook listener",
     "admin listener",
     "budget",
@@ -73,7 +81,9 @@ async def test_all_is_well(cli: Any, simulator: Any) -> None:
     assert ran.err == ""
     assert ran.json["ok"] is True
     assert [one["name"] for one in ran.json["checks"]] == NAMES
-    assert {one["state"] for one in ran.json["checks"]} == {"ok"}
+    states = {one["name"]: one["state"] for one in ran.json["checks"]}
+    assert states.pop("certificate") == "skipped"  # a proxy's
+    assert set(states.values()) == {"ok"}
     assert dict(simulator.ledger.calls) == {"token.get": 1, "shop.list": 1, "pickup.list": 1}
     said = found(ran)
     assert said["shop_id"][1] == "21001 is Cửa hàng Web"
@@ -130,7 +140,7 @@ async def test_a_database_that_is_away_is_3_and_the_rest_is_looked_at(cli: Any, 
     cli.change({"database": {"dsn": nobody_there}})
     ran = await cli("check", "--json")
     assert ran.code == 3
-    assert ran.err == "omisync: 1 of 12 checks failed: database\n"
+    assert ran.err == "omisync: 1 of 14 checks failed: database\n"
     assert ran.json["ok"] is False
     said = found(ran)
     assert said["database"][0] == "unreachable"
@@ -163,7 +173,7 @@ async def test_an_empty_database_wants_a_migration(cli: Any, empty_dsn: str) -> 
     cli.change({"database": {"dsn": empty_dsn}})
     ran = await cli("check", "--json")
     assert ran.code == 1
-    assert ran.err == "omisync: 1 of 13 checks failed: schema\n"
+    assert ran.err == "omisync: 1 of 15 checks failed: schema\n"
     state, said = found(ran)["schema"]
     assert state == "failed"
     assert said.startswith("schema omisync lacks 0001_outbox, ")
@@ -278,7 +288,7 @@ async def test_wrong_credentials(cli: Any) -> None:
     cli.change({"omisell": {"api_secret": "wr0ng"}})
     ran = await cli("check", "--json")
     assert ran.code == 1
-    assert ran.err == "omisync: 1 of 13 checks failed: omisell\n"
+    assert ran.err == "omisync: 1 of 15 checks failed: omisell\n"
     state, said = found(ran)["omisell"]
     assert state == "failed"
     assert said.startswith("Omisell gives no token: HTTP 401")
@@ -472,6 +482,8 @@ async def listening(
     path: str = "/webhooks/omisell",
     most: int = 4096,
     authorization: str = "auto",
+    tls: Certificate | None = None,
+    clients: Clients | None = None,
 ) -> AsyncIterator[Server]:
     """The daemon's listener at the configured address."""
     host, _, port = cli.given["webhook"]["listen"].rpartition(":")
@@ -483,8 +495,10 @@ async def listening(
             inbox=Inbox(),
             metrics=Metrics(),
             log=structlog.get_logger(),
+            clients=clients,
         ),
         Listen(host, int(port)),
+        tls=tls,
     )
     try:
         yield server
@@ -516,6 +530,145 @@ async def test_a_listener_with_other_secrets(cli: Any, quiet: None) -> None:
     state, said = found(ran)["webhook listener"]
     assert state == "failed"
     assert said.endswith(f"but with other secrets than configured: {RELOAD}")
+
+
+class Pair:
+    """A certificate for the configured URL, in the files that the configuration names."""
+
+    def __init__(self, cli: Any, folder: Path, host: str = "shop.example", *, days: float = 90, ago: float = 1) -> None:
+        now = datetime.datetime.now(datetime.UTC)
+        self.authority = trustme.CA()
+        made = self.authority.issue_cert(
+            host,
+            not_before=now - datetime.timedelta(days=ago),
+            not_after=now + datetime.timedelta(days=days, hours=1),
+        )
+        self.cert, self.key = folder / "fullchain.pem", folder / "privkey.pem"
+        self.cert.write_bytes(b"".join(blob.bytes() for blob in made.cert_chain_pems))
+        self.key.write_bytes(made.private_key_pem.bytes())
+        self.key.chmod(0o600)
+        cli.change({"webhook": {"tls_cert": str(self.cert), "tls_key": str(self.key)}})
+
+    def known_to_all(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """As if its authority were one that every machine knows."""
+        self.authority.cert_pem.write_to_path(folder / "authorities.pem")
+        monkeypatch.setenv("SSL_CERT_FILE", str(folder / "authorities.pem"))
+
+
+async def test_a_good_certificate_and_its_closed_key(
+    cli: Any, quiet: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair = Pair(cli, tmp_path)
+    pair.known_to_all(tmp_path, monkeypatch)
+    async with listening(cli, tls=Certificate(pair.cert, pair.key)):
+        ran = await cli("check", "--json")
+    said = found(ran)
+    assert ran.code == 0
+    assert said["certificate"][0] == "ok"
+    assert re.fullmatch(r"good for shop\.example until \d{4}-\d\d-\d\d, 90 days", said["certificate"][1])
+    assert said["certificate's key"] == ("ok", "belongs to the certificate, and is closed to others (0600)")
+    assert said["webhook listener"][0] == "ok"
+
+
+@pytest.mark.parametrize(
+    ("made", "state", "words"),
+    [
+        ({"days": 9}, "warning", "ends in 9 days, on "),
+        ({"days": -2, "ago": 92}, "failed", ": nobody believes it: renew "),
+        (
+            {"host": "other.example"},
+            "warning",
+            "but not to everybody: Hostname mismatch, certificate is not valid for 'shop.example'",
+        ),
+    ],
+)
+async def test_a_certificate_that_wants_somebody(
+    cli: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made: dict[str, Any], state: str, words: str
+) -> None:
+    Pair(cli, tmp_path, **made).known_to_all(tmp_path, monkeypatch)
+    ran = await cli("check", "--offline", "--json")
+    assert found(ran)["certificate"][0] == state
+    assert words in found(ran)["certificate"][1]
+    assert ran.code == (1 if state == "failed" else 0)
+
+
+async def test_a_certificate_of_an_authority_that_nobody_knows_and_a_key_for_all_to_read(
+    cli: Any, tmp_path: Path
+) -> None:
+    pair = Pair(cli, tmp_path)
+    await asyncio.to_thread(pair.key.chmod, 0o644)
+    said = found(await cli("check", "--offline", "--json"))
+    assert said["certificate"][0] == "warning"
+    assert (
+        "but not to everybody: unable to get local issuer certificate: take the file with the whole chain"
+        in (said["certificate"][1])
+    )
+    assert said["certificate's key"] == (
+        "warning",
+        f"{pair.key} is open to every user of this machine (0644): chmod o= {pair.key}",
+    )
+
+
+async def test_a_listener_that_has_an_older_certificate_than_the_file(
+    cli: Any, quiet: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = Pair(cli, tmp_path)
+    async with listening(cli, tls=Certificate(old.cert, old.key)):
+        Pair(cli, tmp_path).known_to_all(tmp_path, monkeypatch)
+        state, said = found(await cli("check", "--json"))["certificate"]
+    assert state == "warning"
+    assert said.startswith(f"the daemon serves another one than {old.cert} holds (good until ")
+    assert said.endswith(": `systemctl reload omisync`; restart if systemd hands it over")
+
+
+async def test_a_certificate_that_is_not_there_fails(cli: Any, tmp_path: Path) -> None:
+    pair = Pair(cli, tmp_path)
+    await asyncio.to_thread(pair.key.unlink)
+    ran = await cli("check", "--offline", "--json")
+    assert ran.code == 1
+    assert found(ran)["certificate"][1].startswith(f"{pair.key} (webhook.tls_key) cannot be read: No such file")
+
+
+async def test_plain_http_for_other_machines_is_a_warning(cli: Any) -> None:
+    cli.change({"webhook": {"listen": "0.0.0.0:0"}})
+    state, said = found(await cli("check", "--offline", "--json"))["certificate"]
+    assert state == "warning"
+    assert said.startswith("0.0.0.0:0 takes plain http from other machines: ")
+
+
+@pytest.mark.parametrize(
+    ("given", "state", "says"),
+    [
+        ({}, "ok", "everybody may push, with the right signature; no proxy is trusted: the peer counts"),
+        (
+            {"trusted_proxies": ["127.0.0.1", "unix"], "allow": ["203.0.113.0/24"]},
+            "ok",
+            "only 203.0.113.0/24 may push; X-Forwarded-For is believed from 127.0.0.1/32, unix",
+        ),
+        (
+            {"allow": ["203.0.113.0/24"]},
+            "failed",
+            "only 203.0.113.0/24 may push, but 127.0.0.1:8080 is reached through a proxy, whose own address counts",
+        ),
+        ({"allow": ["127.0.0.0/8"]}, "ok", "only 127.0.0.0/8 may push; no proxy is trusted: the peer counts"),
+        (
+            {"allow": ["203.0.113.0/24"], "listen": "0.0.0.0:8443"},
+            "ok",
+            "only 203.0.113.0/24 may push; no proxy is trusted: the peer counts",
+        ),
+    ],
+)
+def test_whether_those_who_may_push_can_be_told(given: dict[str, object], state: str, says: str) -> None:
+    check = examine_clients(webhook(**given))
+    assert (check.state, check.says) == (state, says)
+
+
+async def test_a_listener_that_keeps_this_machine_out(cli: Any, quiet: None) -> None:
+    clients = Clients(["unix"], [ip_network("203.0.113.0/24")])
+    async with listening(cli, clients=clients):
+        state, said = found(await cli("check", "--json"))["webhook listener"]
+    assert state == "ok"
+    assert said.endswith("/webhooks/omisell, and keeps this machine out, as webhook.allow says")
 
 
 async def test_a_listener_with_another_path(cli: Any, quiet: None) -> None:

@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 import aiohttp
 import asyncpg
 import pytest
+import trustme
 
 SECONDS = 40.0  # for a process to come up or go down while other tests have the cores
 SECRET = "the secret of the hook"
@@ -57,6 +59,11 @@ authorization = "token"
 listen = "127.0.0.1:0"
 """)
     return file
+
+
+def change(config: Path, old: str, new: str) -> None:
+    """Writes the configuration anew."""
+    config.write_text(config.read_text().replace(old, new))
 
 
 class Service:
@@ -315,3 +322,46 @@ async def test_the_check_before_a_start_passes_while_systemd_holds_the_port_and_
     async with asyncio.timeout(SECONDS):
         said, _ = await check.communicate()
     assert check.returncode == 0, said.decode()
+
+
+async def test_on_the_socket_of_systemd_a_reload_shows_the_renewed_certificate(
+    manager: Manager, config: Path, tmp_path: Path
+) -> None:
+    authority = trustme.CA()
+
+    def renewed() -> bytes:
+        made = authority.issue_cert("shop.example")
+        made.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
+        made.private_key_pem.write_to_path(tmp_path / "key.pem")
+        return ssl.PEM_cert_to_DER_cert(made.cert_chain_pems[0].bytes().decode())
+
+    first = renewed()
+    change(config, "[admin]", 'tls_cert = "cert.pem"\ntls_key = "key.pem"\n[admin]')
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    with socket.socket(socket.AF_INET6) as passed:
+        passed.bind(("::1", 0))
+        passed.listen()
+        service = await manager.starts(passed=passed, CREDENTIALS_DIRECTORY=str(tmp_path))
+        await service.tells("READY=1")
+
+        async def shown() -> tuple[bytes, asyncio.StreamWriter]:
+            async with asyncio.timeout(SECONDS):
+                _, writer = await asyncio.open_connection(
+                    "::1", passed.getsockname()[1], ssl=context, server_hostname="shop.example"
+                )
+            return writer.get_extra_info("ssl_object").getpeercert(binary_form=True), writer
+
+        certificate, old = await shown()
+        assert certificate == first
+        second = renewed()
+        service.process.send_signal(signal.SIGHUP)
+        await service.tells("RELOADING=1")
+        await service.tells("READY=1")
+        certificate, new = await shown()
+        assert certificate == second
+        for writer in (old, new):
+            assert not writer.is_closing()
+            writer.close()
+            await writer.wait_closed()
+        assert await service.stops() == 0
