@@ -21,6 +21,7 @@ from omisync.store import (
     Inbox,
     Leases,
     ListLag,
+    Notices,
     Orders,
     Outbox,
     StoreError,
@@ -32,6 +33,7 @@ from omisync.store.bucket import SharedBucket
 from omisync.store.migrations import require_current
 from omisync.store.mirrors import Mirrors
 from omisync.store.operator import Operator, Status
+from omisync.store.privacy import Privacy
 from omisync.sync.add import Adder
 from omisync.sync.backoff import Backoff
 from omisync.sync.breaker import Breaker
@@ -46,6 +48,7 @@ from omisync.sync.refresher import Refresher
 from omisync.sync.rules import SendingRules
 from omisync.sync.sender import Sender
 from omisync.sync.sweeper import Sweeper
+from omisync.sync.teller import Teller
 from omisync.sync.tokens import SharedTokens
 from omisync.web import Access, Clients, Metrics, Replaceable, admin_app, serve, webhook_app
 from omisync.web.tls import certificate_of, renew
@@ -53,6 +56,7 @@ from omisync.web.tls import certificate_of, renew
 LEAD_EVERY = 3.0  # seconds between looks at who leads
 BEAT_EVERY = 5.0  # seconds between signs of life and fresh gauges
 HOOKS_EVERY = 1.0  # seconds between looks at hook calls that wait
+NOTICES_EVERY = 1.0  # seconds between looks at pushes that are events of their own
 DATABASE_WAIT = 2.0  # seconds between tries while the database is away at the start
 LISTENER_GRACE = 5.0  # seconds for pushes under way when the listener closes
 GOODBYE = 5.0  # seconds for giving the lead back at the end
@@ -84,6 +88,7 @@ class Daemon:
         self._outbox = Outbox(self._database, self._hooks)
         self._orders = Orders(self._database, self._hooks)
         self._inbox = Inbox(self._database)
+        self._teller = Teller(Notices(self._database, self._hooks))
         self._sweeps = Sweeps(self._database)
         self._leases = Leases(self._database, __version__)
         self._operator = Operator(self._database)
@@ -215,7 +220,12 @@ class Daemon:
                 record=ListLag(self._database),
             )
             schedule = Schedule(
-                Timetable(settings.reconcile.interval, settings.reconcile.full_at, settings.outbox.retention),
+                Timetable(
+                    settings.reconcile.interval,
+                    settings.reconcile.full_at,
+                    settings.outbox.retention,
+                    settings.privacy.keep,
+                ),
                 leads=lambda: self._leads,
                 tokens=omisell.tokens,
                 sweeper=sweeper,
@@ -224,6 +234,7 @@ class Daemon:
                 inbox=self._inbox,
                 counters=self.metrics,
                 mirrors=mirrors,
+                privacy=Privacy(self._database, self._hooks),
             )
             self._wake_refresher = refresher.wake
             await self._run_parts(sender, refresher, schedule, breaker)
@@ -237,6 +248,7 @@ class Daemon:
                 group.create_task(self._forever("leader", self._look_who_leads, LEAD_EVERY)),
                 group.create_task(self._forever("pulse", lambda: self._pulse(breaker), BEAT_EVERY)),
                 group.create_task(self._forever("hooks", self._retry_hooks, HOOKS_EVERY)),
+                group.create_task(self._forever("teller", self._teller.tell, NOTICES_EVERY)),
                 group.create_task(breaker.run()),
                 group.create_task(self._feed_watchdog()),
             ]

@@ -32,6 +32,10 @@ MIRRORS_TIMEOUT = 3600.0  # a large catalogue is read page by page, behind every
 RETENTION_EVERY = 3600.0
 RETENTION_TIMEOUT = 600.0
 RETENTION_BATCH = 1000  # rows a statement: short locks, little WAL at once
+PRIVACY_EVERY = 3600.0
+PRIVACY_SPELL = 600.0  # seconds that one run works at most; what is left comes in the next
+PRIVACY_TIMEOUT = 900.0
+PRIVACY_BATCH = 100  # orders at a time: each has a detail of some kilobytes, and what hangs on it
 RETENTION_PAUSE = 0.2  # seconds between batches, for the shop's own work
 FULL_OVERDUE = 26 * 3600.0  # seconds without a daily sweep (the machine was off at its hour): then it runs at once
 FIRST_SWEEP = 2.0  # seconds after the start
@@ -48,13 +52,22 @@ class JobCounters(Protocol):
         ...
 
 
+class Forgets(Protocol):
+    """Removes personal data; see `omisync.store.privacy.Privacy`."""
+
+    async def forget_due(self, keep_seconds: float, most: int) -> int:
+        """That of up to `most` orders that were final `keep_seconds` ago; how many."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Timetable:
-    """When things run. Times in seconds; `full_at` by the machine's local time."""
+    """When things run, and how long things are kept. Times in seconds; `full_at` by the machine's local time."""
 
     sweep_interval: float
     full_at: dt.time
     outbox_retention: float
+    privacy_keep: float = 180 * 86_400.0
 
 
 class Schedule:
@@ -77,6 +90,7 @@ class Schedule:
         inbox: Inbox,
         counters: JobCounters,
         mirrors: MirrorKeeper | None = None,
+        privacy: Forgets | None = None,
     ) -> None:
         self._timetable = timetable
         self._leads = leads
@@ -87,6 +101,7 @@ class Schedule:
         self._inbox = inbox
         self._counters = counters
         self._mirrors = mirrors
+        self._privacy = privacy
         self._pace = Pace(timetable.sweep_interval)
         self._full_sweep = asyncio.Lock()
         self._scheduler = AsyncIOScheduler(
@@ -105,6 +120,8 @@ class Schedule:
         self._add("full", self._full, FULL_TIMEOUT, CronTrigger(hour=full_at.hour, minute=full_at.minute))
         self._add("full overdue", self._full_if_overdue, FULL_TIMEOUT, IntervalTrigger(hours=1), soon)
         self._add("retention", self._retention, RETENTION_TIMEOUT, IntervalTrigger(seconds=RETENTION_EVERY))
+        if self._privacy is not None:
+            self._add("privacy", self._forget, PRIVACY_TIMEOUT, IntervalTrigger(seconds=PRIVACY_EVERY))
         if self._mirrors is not None:
             self._add("mirrors", self._mirrors.keep, MIRRORS_TIMEOUT, IntervalTrigger(seconds=MIRRORS_EVERY), soon)
         self._scheduler.start()
@@ -210,6 +227,19 @@ class Schedule:
         for purge in purges:
             while await purge() == RETENTION_BATCH:  # noqa: ASYNC110 - not waiting for anything: sparing the database
                 await asyncio.sleep(RETENTION_PAUSE)
+
+    async def _forget(self) -> None:
+        if self._privacy is None:
+            return
+        until, forgotten = time.monotonic() + PRIVACY_SPELL, 0
+        while time.monotonic() < until:
+            now = await self._privacy.forget_due(self._timetable.privacy_keep, PRIVACY_BATCH)
+            forgotten += now
+            if now < PRIVACY_BATCH:
+                break
+            await asyncio.sleep(RETENTION_PAUSE)
+        if forgotten:
+            self._log.info("buyers' data removed of orders long final", orders=forgotten)
 
 
 def _clock_ahead() -> float:

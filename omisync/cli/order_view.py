@@ -28,6 +28,7 @@ def as_json(view: OrderView) -> dict[str, object]:
         "order_number": view.order_number,
         "order": view.order,
         "parcels": view.parcels,
+        "return": None if view.returned is None else {**view.returned, "data": _data(view.returned)},
         "events": [{**event, "data": _data(event)} for event in view.events],
         "outbox": [
             {name: getattr(row, name) for name in row.__dataclass_fields__ if name != "payload"} for row in view.outbox
@@ -62,6 +63,10 @@ def print_order(view: OrderView) -> None:
                 status,
             )
         console.print(made)
+    if view.returned is not None:
+        console.print()
+        for name, value in _return(view.returned):
+            console.print(output.clean(f"{name:<18}", "bold"), output.clean(value), sep="", soft_wrap=True)
     console.print()
     made = output.table("time", "what", "by", "detail", wrap=["detail"])
     for moment in timeline(view):
@@ -82,6 +87,18 @@ def _facts(view: OrderView) -> Iterator[tuple[str, str]]:
     yield "fetched", output.moment(order.synced_at) if order.synced_at else "never"
     if order.tracking_numbers:
         yield "tracking", ", ".join(order.tracking_numbers)
+    if order.forgotten_at:
+        yield "buyer's data", f"removed {output.moment(order.forgotten_at)}"
+
+
+def _return(returned: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What is known of a return; its data only as JSON, for whatever Omisell puts there."""
+    for name, key in (("returned", "returned_at"), ("received back", "received_at"), ("return changed", "updated_at")):
+        if returned.get(key):
+            yield name, output.moment(returned[key])
+    status = " ".join(str(returned[key]) for key in ("status_id", "status_name") if returned.get(key) is not None)
+    if returned.get("event"):
+        yield "return's push", f"{returned['event']} {status}".strip()
 
 
 def _of_events(view: OrderView) -> Iterator[Moment]:
@@ -112,6 +129,6 @@ def _of_pushes(view: OrderView) -> Iterator[Moment]:
         yield Moment(push["received_at"], f"push {push['event']}", "Omisell", f"{status}{push['state']}, {form}")
 
 
-def _data(event: Mapping[str, Any]) -> Any:
-    data = event.get("data")
+def _data(row: Mapping[str, Any]) -> Any:
+    data = row.get("data")
     return json.loads(data) if isinstance(data, str) else data

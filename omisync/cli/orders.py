@@ -4,16 +4,19 @@
 
 from __future__ import annotations
 
+import dataclasses
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from omisync.cli import output
-from omisync.cli.failures import FAILED, CommandFailed
-from omisync.cli.options import Common, Config, Debug, Json, examples
+from omisync.cli.failures import FAILED, CommandFailed, WrongUsage
+from omisync.cli.options import Common, Config, Debug, Json, examples, operator_name
 
 if TYPE_CHECKING:
     from omisync.store.operator import OrderRow
+    from omisync.store.privacy import Forgetting
 
 group = typer.Typer(no_args_is_help=True, help="Orders as Omisell has them.")
 
@@ -87,6 +90,55 @@ def refresh(
         output.say(f"{known} of {len(wanted)} will be fetched" + (f"; {unknown} not known" if unknown else ""))
     if known < len(wanted):
         raise typer.Exit(FAILED)
+
+
+@group.command("forget", epilog=examples("orders forget WEB-1001 --dry-run", "orders forget WEB-1001 --yes"))
+def forget(
+    context: typer.Context,
+    number: Annotated[str, typer.Argument(help="The shop's order number, or Omisell's.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
+    config: Config = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Remove the buyer's data of an order: names, phones, addresses, e-mails.
+
+    Here, not at Omisell and not in the shop's own tables. It cannot be undone; what is fetched later comes without it.
+    """
+    common = Common.of(context, config, json, debug)
+    hook = common.settings().hooks.on_change is not None
+    asks = not yes and not dry_run
+    if asks and (common.json or not sys.stdin.isatty()):
+        raise WrongUsage("orders forget cannot be undone: give --yes, or look first with --dry-run")
+
+    def work(look: bool) -> Forgetting:
+        found = common.operate(lambda operator: operator.forget(number, by=operator_name(), dry_run=look, hook=hook))
+        if found is None:
+            raise CommandFailed(f"order {number}: neither the outbox nor Omisell's orders have it")
+        return found
+
+    found = work(dry_run or asks)
+    if asks and found.refused is None:
+        output.say(_held(found))
+        typer.confirm(f"Remove the buyer's data of order {found.order_number} for good?", abort=True)
+        found = work(False)
+    if common.json:
+        output.print_json({**dataclasses.asdict(found), "removed": found.refused is None and not dry_run})
+    elif found.refused is not None:
+        raise CommandFailed(f"order {found.order_number}: nothing is removed, for {found.refused}")
+    else:
+        output.say(_held(found) if dry_run else f"the buyer's data of order {found.order_number} is removed")
+    if found.refused is not None:
+        raise typer.Exit(FAILED)
+
+
+def _held(found: Forgetting) -> str:
+    rows = ", ".join(
+        f"{count} {name if count != 1 else name.removesuffix('s')}" for name, count in found.rows.items() if count
+    )
+    again = " (done before; what has come since)" if found.again else ""
+    return f"order {found.order_number}: the buyer's data would be removed from {rows or 'its events only'}{again}"
 
 
 def _print_orders(rows: list[OrderRow]) -> None:

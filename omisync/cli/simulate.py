@@ -28,6 +28,14 @@ class Form(StrEnum):
     none = "none"
 
 
+class PushType(StrEnum):
+    """What Omisell pushes about, as its Console offers it."""
+
+    order = "order"
+    shipment = "shipment"
+    returns = "return"
+
+
 class Language(StrEnum):
     """Of names and messages."""
 
@@ -49,6 +57,9 @@ def simulate(
     callback_url: Annotated[str | None, typer.Option(metavar="URL", help="Where pushes go.")] = None,
     secret: Annotated[str | None, typer.Option(help="The webhook's secret.")] = None,
     authorization: Annotated[Form | None, typer.Option(help="How pushes are authorized.")] = None,
+    push: Annotated[
+        list[PushType] | None, typer.Option(help="A type of push that is switched on; may be repeated.  [order]")
+    ] = None,
     automatic: Annotated[bool, typer.Option("--automatic", help="Orders go on by themselves.")] = False,
     speed: Annotated[float, typer.Option(min=0.01, max=1e6, help="60: an hour in a minute.")] = 1.0,
     language: Annotated[Language | None, typer.Option(help="Of names and messages.")] = None,
@@ -82,6 +93,7 @@ def simulate(
             "callback_url": callback_url,
             "secret": secret,
             "authorization": authorization.value if authorization else None,
+            "categories": [each.value for each in push] if push else None,
         },
     }
     _merge(settings, flags)

@@ -246,6 +246,12 @@ class ReconcileSettings(Section):
     full_at: Clock = datetime.time(3, 30)
 
 
+class PrivacySettings(Section):
+    """How long buyers' data stays after an order's end: half a year covers returns, claims and a quarter's accounts."""
+
+    keep: Duration = 180 * 86400.0
+
+
 class HooksSettings(Section):
     """The merchant's own SQL function."""
 
@@ -293,6 +299,7 @@ class Settings(Section):
     outbox: OutboxSettings = OutboxSettings()
     checks: ChecksSettings = ChecksSettings()
     reconcile: ReconcileSettings = ReconcileSettings()
+    privacy: PrivacySettings = PrivacySettings()
     hooks: HooksSettings = HooksSettings()
     admin: AdminSettings = AdminSettings()
     daemon: DaemonSettings = DaemonSettings()

@@ -105,6 +105,7 @@ class Parcel(_Answer):
         package_number: often just "1"; "" when Omisell sent none.
         shipment_status: the shipment's status, another table than the order's [omisell-api 7.2].
         items: Omisell's `catalogue_items`, untouched.
+        others: what else Omisell tells of the parcel, untouched.
     """
 
     package_number: Label = ""
@@ -114,6 +115,14 @@ class Parcel(_Answer):
     shipment_status_name: OptionalText = None
     pickup_id: OptionalInt = None
     items: Rows = Field(default=[], validation_alias=AliasChoices("catalogue_items", "items"), repr=False)
+    others: dict[str, object] = Field(default={}, repr=False)
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, object]) -> "Parcel":
+        """Read one row of a detail's `parcels`."""
+        items = "catalogue_items" if "catalogue_items" in row else "items"
+        read = {*cls.model_fields, items}
+        return cls.model_validate({**row, "others": {name: row[name] for name in row if name not in read}})
 
 
 class OrderDetail(_Answer):
@@ -150,7 +159,9 @@ class OrderDetail(_Answer):
     @classmethod
     def _parcels(cls, value: object) -> list[object]:
         rows = value if isinstance(value, list | tuple) else []
-        return [row for row in rows if isinstance(row, dict | Parcel)]
+        return [
+            row if isinstance(row, Parcel) else Parcel.from_row(row) for row in rows if isinstance(row, dict | Parcel)
+        ]
 
 
 class ListedOrder(_Answer):

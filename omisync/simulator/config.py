@@ -116,6 +116,8 @@ class LifeConfig:
     """Share by which each delay is longer or shorter by chance."""
     return_rate: float = 0.0
     """Share of orders that come back instead of being completed."""
+    late_return_rate: float = 0.0
+    """Share of completed orders that come back after all, after receive_after."""
     cancel_rate: float = 0.0
     """Share of orders that Omisell's side cancels instead of packing them."""
     skip_rate: float = 0.0

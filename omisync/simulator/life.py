@@ -228,6 +228,10 @@ class Life:
         if any(state.status_id == order.status_id for state in order.history[:-1]):
             return  # the event afterwards was pushed already
         life = self._live.config.life
+        if order.status_id == COMPLETED and life.late_return_rate and self._chance.random() < life.late_return_rate:
+            delay = (life.receive_after or 0) * self._live.config.clock_factor
+            self._later(order, delay, lambda: self._change(order, RETURNED, event_of(RETURNED)))
+            return
         after, event = (
             (life.reconcile_after, "order.reconciled")
             if order.status_id == COMPLETED

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, get_args
 import jinja2
 from aiohttp import web
 
-from omisync.simulator.config import PushForm
+from omisync.simulator.config import PushCategory, PushForm
 from omisync.simulator.envelope import Json
 from omisync.simulator.faults import KINDS
 from omisync.simulator.numbers import whole
@@ -88,6 +88,7 @@ class Page:
             pushes=[_push(push) for push in simulator.pushes.newest(ROWS)],
             active=active,
             forms=get_args(PushForm),
+            categories=get_args(PushCategory),
             faults=[(kind, simulator.faults.get(kind) or default, about) for kind, (default, about) in KINDS.items()],
         )
         return web.Response(text=html, content_type="text/html", headers=_HEADERS)

@@ -13,7 +13,7 @@ import aiohttp
 
 from omisync.simulator.clock import Cancellable, Clock
 from omisync.simulator.config import Live
-from omisync.simulator.detail import push_data
+from omisync.simulator.detail import items_of, push_data
 from omisync.simulator.envelope import Json
 from omisync.simulator.faults import Faults
 from omisync.simulator.ledger import Ledger
@@ -154,7 +154,8 @@ class Pushes:
         if "shipment" in categories and state.parcels and _shipment_changed(order):
             self._make(order, state, "shipment.updated", _shipment_data(order, state, self._live.config.language))
         if "return" in categories and state.status_id == RETURNED:
-            self._make(order, state, "return.updated", push_data(order, state, self._live.config.language))
+            received = event == "order.return_receive"
+            self._make(order, state, "return.updated", _return_data(order, state, self._live.config.language, received))
 
     def push_order(self, order: Order, state: State, event: str) -> Push:
         """Make a push about an order, with a request_id of its own."""
@@ -355,4 +356,14 @@ def _shipment_data(order: Order, state: State, language: str) -> Json:
         "status_id": str(status),
         "status_name": shipment_name_of(status, language),
         "courier_tracking_number": state.parcels[0].tracking_number,
+    }
+
+
+def _return_data(order: Order, state: State, language: str, received: bool) -> Json:
+    """PROPOSED: no document says what is in it, so a receiver can only keep what it does not know."""
+    return {
+        **push_data(order, state, language),
+        "return_number": f"RET{order.seq:06d}",
+        "is_received": received,
+        "items": [{"sku": item.get("sku"), "quantity": item.get("quantity")} for item in items_of(order.body)],
     }

@@ -7,6 +7,7 @@ from omisync.store.inbox import Delivery, Inbox
 from omisync.store.lag import ListLag
 from omisync.store.leases import Leases
 from omisync.store.lifecycle import State
+from omisync.store.notices import Notice, NoticeKind, Notices, Untold
 from omisync.store.orders import Applied, Difference, Fetch, Listed, Orders, Snapshot, Unconfirmed
 from omisync.store.outbox import Claim, Ending, Kind, Outbox, Reached
 from omisync.store.sweeps import SweepKind, Sweeps
@@ -26,6 +27,9 @@ __all__ = [
     "Leases",
     "ListLag",
     "Listed",
+    "Notice",
+    "NoticeKind",
+    "Notices",
     "Orders",
     "Outbox",
     "Reached",
@@ -40,4 +44,5 @@ __all__ = [
     "TokenRow",
     "TokenTable",
     "Unconfirmed",
+    "Untold",
 ]

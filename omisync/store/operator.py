@@ -13,6 +13,7 @@ import asyncpg
 from omisync.store.database import Connection, Database, Record
 from omisync.store.history import ByHand, History, LastDay, Latest
 from omisync.store.outbox import Kind
+from omisync.store.privacy import Forgetting, forget_one
 
 KINDS: tuple[Kind, ...] = ("order.add", "order.cancel")
 
@@ -129,7 +130,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class OrderRow:
-    """An order without its detail."""
+    """An order without its detail; `forgotten_at`: since when the buyer's data is removed."""
 
     order_number: str
     omisell_order_number: str | None
@@ -139,11 +140,17 @@ class OrderRow:
     omisell_updated_at: dt.datetime | None
     synced_at: dt.datetime | None
     tracking_numbers: Sequence[str]
+    forgotten_at: dt.datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class OrderView:
-    """An order with everything that happened to it. `order` is None while only the outbox knows it."""
+    """An order with everything that happened to it.
+
+    Attributes:
+        order: None while only the outbox knows it.
+        returned: its row of `omisync.returns`; None if it has not come back, as far as is known.
+    """
 
     order_number: str
     order: OrderRow | None
@@ -152,6 +159,7 @@ class OrderView:
     outbox: Sequence[OutboxRow]
     pushes: Sequence[Mapping[str, Any]]
     by_hand: Sequence[ByHand] = ()
+    returned: Mapping[str, Any] | None = None
 
 
 class Operator:
@@ -264,9 +272,11 @@ class Operator:
             if order is None and not outbox and not events:
                 return None
             parcels = await connection.rows("operator.parcels", order_number=name)
+            returned = await connection.row("operator.returned", order_number=name)
             omisell = None if order is None else order.omisell_order_number
             pushes = [] if omisell is None else await connection.rows("operator.pushes", omisell_order_number=omisell)
-            by_hand = await connection.rows("history.by_hand_on", subjects=[str(row["id"]) for row in outbox])
+            subjects = [str(row["id"]) for row in outbox]
+            by_hand = await connection.rows("history.by_hand_on", subjects=subjects, order_number=name)
         return OrderView(
             name,
             order,
@@ -275,6 +285,7 @@ class Operator:
             [OutboxRow(**dict(row)) for row in outbox],
             [dict(row) for row in pushes],
             [ByHand(**dict(row)) for row in by_hand],
+            None if returned is None else dict(returned),
         )
 
     async def request_refresh(self, numbers: Sequence[str]) -> int:
@@ -290,6 +301,10 @@ class Operator:
                 priority=0,
             )
         return len(known)
+
+    async def forget(self, number: str, *, by: str, dry_run: bool = False, hook: bool = False) -> Forgetting | None:
+        """Removes the buyer's data of an order by either number; see `forget_one`."""
+        return await forget_one(self._database, number, by=by, dry_run=dry_run, hook=hook)
 
     async def _change(
         self, action: Literal["retry", "discard"], ids: Sequence[int] | None, all_failed: bool, dry_run: bool, by: str

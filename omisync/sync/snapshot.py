@@ -58,6 +58,7 @@ def _parcels(parcels: tuple[Parcel, ...]) -> list[dict[str, object]]:
             "shipment_status_name": parcel.shipment_status_name or None,
             "pickup_id": parcel.pickup_id,
             "items": parcel.items,
+            "data": parcel.others,
         }
     return list(rows.values())
 

@@ -55,7 +55,7 @@ def _event(event: Mapping[str, Any]) -> Moment:
     what = kind.replace("_", " ")
     old, new = event.get("old_status_id"), event.get("new_status_id")
     if new is not None:
-        what = f"{what}: {_status(new)}" if old is None else f"{what}: {_status(old)} → {_status(new)}"
+        what = f"{what}: {_status(new)}" if old in {None, new} else f"{what}: {_status(old)} → {_status(new)}"
     more = f"Omisell's time {event['occurred_at']:%Y-%m-%d %H:%M:%S} UTC"
     data = _data(event.get("data"))
     return Moment(
@@ -76,6 +76,8 @@ def _push(push: Mapping[str, Any]) -> Moment:
 
 
 def _by_hand(change: ByHand) -> Moment:
+    if change.action == "forget":
+        return Moment(change.at, "operator", "removed the buyer's data by hand", f"by {change.who}")
     verb = {"retry": "retried", "discard": "discarded"}.get(change.action, change.action)
     return Moment(change.at, "operator", f"{verb} by hand", f"outbox row {change.subject}, by {change.who}")
 

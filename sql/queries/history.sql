@@ -28,10 +28,11 @@ FROM omisync.inbox ORDER BY id DESC LIMIT :most;
 -- name: by_hand(most)
 SELECT at, who, action, subject FROM omisync.audit ORDER BY id DESC LIMIT :most;
 
--- name: by_hand_on(subjects)
--- What was done by hand to rows of the outbox.
+-- name: by_hand_on(subjects, order_number)
+-- What was done by hand to rows of the outbox, and to an order itself.
 SELECT at, who, action, subject FROM omisync.audit
-WHERE action IN ('retry', 'discard') AND subject = ANY(:subjects::text[]) ORDER BY id;
+WHERE (action IN ('retry', 'discard') AND subject = ANY(:subjects::text[]))
+   OR (action = 'forget' AND subject = :order_number::text) ORDER BY id;
 
 -- name: tables(schema, most)
 -- What each table takes on disk with its indexes, the largest first; rows as the last ANALYZE or VACUUM counted them.

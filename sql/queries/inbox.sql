@@ -25,16 +25,18 @@ RETURNING dedup_key;
 --            only the detail is not as new: it is asked for without hurry, and most often the next push comes first and
 --            one fetch serves both. Firsts: the statuses whose detail is worth a hurry (and the final ones)
 --   waiting  for a fetch
+-- Of a push about a forgotten order the body is not kept.
 -- omisell_now: Omisell's clock, Unix seconds. settled: seconds after which a second of Omisell's is surely over.
 WITH batch AS (
     SELECT * FROM omisync.inbox WHERE state = 'new' ORDER BY id LIMIT :most FOR UPDATE SKIP LOCKED
 ), compared AS (
     SELECT b.*, k.order_number AS known_number, k.omisell_updated_at, k.detail_updated_at, k.detail IS NOT NULL AS has_detail,
         k.synced_at, k.status_id = b.status_id AS same_status, k.is_final OR k.status_id = ANY(:firsts::bigint[]) AS is_first,
+        k.forgotten_at IS NOT NULL AS is_forgotten,
         CASE WHEN b.category = 'order' THEN to_timestamp(b.updated_time) END AS told_at
     FROM batch AS b LEFT JOIN omisync.orders AS k USING (omisell_order_number)
 ), judged AS (
-    SELECT c.id, c.order_number, c.omisell_order_number, c.told_at, c.received_at,
+    SELECT c.id, c.order_number, c.omisell_order_number, c.told_at, c.received_at, c.is_forgotten,
         c.is_first AND c.told_at IS DISTINCT FROM c.detail_updated_at AS is_first,
         CASE
             WHEN c.shop_id <> :shop_id::bigint THEN 'ignored'
@@ -85,7 +87,8 @@ WITH batch AS (
         available_at = least(f.available_at, now())
 ), marked AS (
     UPDATE omisync.inbox AS i
-    SET state = CASE j.verdict WHEN 'owed' THEN 'known' ELSE j.verdict END, handled_at = CASE WHEN j.verdict = 'waiting' THEN NULL ELSE now() END
+    SET state = CASE j.verdict WHEN 'owed' THEN 'known' ELSE j.verdict END, handled_at = CASE WHEN j.verdict = 'waiting' THEN NULL ELSE now() END,
+        body = CASE WHEN j.is_forgotten THEN '' ELSE i.body END
     FROM judged AS j WHERE i.id = j.id AND omisync.unhurried()
     RETURNING i.state, i.event
 )

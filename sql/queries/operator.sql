@@ -87,18 +87,22 @@ RETURNING kind;
 DELETE FROM omisync.pauses WHERE :kind::text IS NULL OR kind = :kind::text RETURNING kind;
 
 -- name: orders_list(status_id, open_only, most)
-SELECT order_number, omisell_order_number, status_id, status_name, is_final, omisell_updated_at, synced_at, tracking_numbers
+SELECT order_number, omisell_order_number, status_id, status_name, is_final, omisell_updated_at, synced_at, tracking_numbers, forgotten_at
 FROM omisync.orders
 WHERE (:status_id::bigint IS NULL OR status_id = :status_id::bigint) AND (NOT :open_only::boolean OR NOT is_final)
 ORDER BY omisell_updated_at DESC NULLS FIRST LIMIT :most;
 
 -- name: order(number)
-SELECT order_number, omisell_order_number, status_id, status_name, is_final, omisell_updated_at, synced_at, tracking_numbers
+SELECT order_number, omisell_order_number, status_id, status_name, is_final, omisell_updated_at, synced_at, tracking_numbers, forgotten_at
 FROM omisync.orders WHERE order_number = :number::text OR omisell_order_number = :number::text;
 
 -- name: parcels(order_number)
 SELECT package_number, courier_name, courier_tracking_number, shipment_status, shipment_status_name, pickup_id
 FROM omisync.parcels WHERE order_number = :order_number ORDER BY package_number;
+
+-- name: returned(order_number)
+SELECT returned_at, received_at, event, status_id, status_name, updated_at, data::text AS data
+FROM omisync.returns WHERE order_number = :order_number;
 
 -- name: events(order_number)
 SELECT id, kind, old_status_id, new_status_id, source, data::text AS data, occurred_at, recorded_at

@@ -31,6 +31,7 @@ WITH r AS (
     ORDER BY k.order_number FOR UPDATE OF k
 ), fresh AS (
     SELECT r.*, old.status_id AS old_status_id, old.order_number IS NULL AS is_new,
+        old.forgotten_at IS NOT NULL AS is_forgotten,
         r.status_id IS NOT NULL AND (
             old.omisell_updated_at IS NULL
             OR (r.updated_time IS NOT NULL AND to_timestamp(r.updated_time) > old.omisell_updated_at)
@@ -57,7 +58,8 @@ WITH r AS (
            CASE WHEN f.tells_status THEN f.status_name END, f.tells_status AND f.is_final,
            to_timestamp(f.created_time), to_timestamp(f.updated_time), to_timestamp(f.rts_time),
            to_timestamp(f.shipped_time), to_timestamp(f.completed_time),
-           ARRAY(SELECT jsonb_array_elements_text(f.tracking_numbers::jsonb)), f.detail::jsonb, f.fetched_at,
+           ARRAY(SELECT jsonb_array_elements_text(f.tracking_numbers::jsonb)),
+           CASE WHEN f.is_forgotten THEN omisync.without_personal_data(f.detail::jsonb) ELSE f.detail::jsonb END, f.fetched_at,
            to_timestamp(f.updated_time), CASE WHEN f.tells_status THEN f.fetched_at END
     FROM fresh AS f ORDER BY f.order_number
     ON CONFLICT (order_number) DO UPDATE SET
@@ -81,9 +83,10 @@ WITH r AS (
     RETURNING k.order_number
 ), new_parcels AS (
     SELECT f.order_number, p.* FROM fresh AS f JOIN written USING (order_number)
-    CROSS JOIN LATERAL jsonb_to_recordset(f.parcels::jsonb) AS p (
+    CROSS JOIN LATERAL jsonb_to_recordset(
+        CASE WHEN f.is_forgotten THEN omisync.without_personal_data(f.parcels::jsonb) ELSE f.parcels::jsonb END) AS p (
         package_number text, courier_name text, courier_tracking_number text, shipment_status bigint,
-        shipment_status_name text, pickup_id bigint, items jsonb)
+        shipment_status_name text, pickup_id bigint, items jsonb, data jsonb)
 ), parcels_gone AS (
     DELETE FROM omisync.parcels AS p USING fresh AS f
     WHERE p.order_number = f.order_number AND f.order_number IN (SELECT order_number FROM written)
@@ -91,16 +94,16 @@ WITH r AS (
     RETURNING p.order_number
 ), parcels_changed AS (
     INSERT INTO omisync.parcels AS p (order_number, package_number, courier_name, courier_tracking_number, shipment_status,
-                                      shipment_status_name, pickup_id, items)
+                                      shipment_status_name, pickup_id, items, data)
     SELECT n.order_number, n.package_number, n.courier_name, n.courier_tracking_number, n.shipment_status,
-           n.shipment_status_name, n.pickup_id, coalesce(n.items, '[]') FROM new_parcels AS n
+           n.shipment_status_name, n.pickup_id, coalesce(n.items, '[]'), coalesce(n.data, '{}') FROM new_parcels AS n
     ON CONFLICT (order_number, package_number) DO UPDATE SET
         courier_name = excluded.courier_name, courier_tracking_number = excluded.courier_tracking_number,
         shipment_status = excluded.shipment_status, shipment_status_name = excluded.shipment_status_name,
-        pickup_id = excluded.pickup_id, items = excluded.items
-    WHERE (p.courier_name, p.courier_tracking_number, p.shipment_status, p.shipment_status_name, p.pickup_id, p.items)
+        pickup_id = excluded.pickup_id, items = excluded.items, data = excluded.data
+    WHERE (p.courier_name, p.courier_tracking_number, p.shipment_status, p.shipment_status_name, p.pickup_id, p.items, p.data)
         IS DISTINCT FROM (excluded.courier_name, excluded.courier_tracking_number, excluded.shipment_status,
-                          excluded.shipment_status_name, excluded.pickup_id, excluded.items)
+                          excluded.shipment_status_name, excluded.pickup_id, excluded.items, excluded.data)
     RETURNING p.order_number
 ), awaited AS (
     -- what the shop wanted of orders that have come to light, as it stands now: an annulment of this moment is waited for

@@ -271,3 +271,44 @@ async def test_a_stop_ends_what_runs_and_arranges_nothing_more(parts: Parts) -> 
     await schedule.stop()
     schedule._sweep_in(1.0)
     assert not schedule._scheduler.running
+
+
+class Forgets:
+    """Stands in for the removal of personal data: so many orders are due."""
+
+    def __init__(self, due: int) -> None:
+        self.due = due
+        self.asked: list[tuple[float, int]] = []
+
+    async def forget_due(self, keep_seconds: float, most: int) -> int:
+        self.asked.append((keep_seconds, most))
+        now = min(self.due, most)
+        self.due -= now
+        return now
+
+
+async def test_personal_data_goes_in_small_batches_until_none_is_due(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "RETENTION_PAUSE", 0.0)
+    forgets, given = Forgets(250), build(parts)
+    given._privacy = forgets
+    async with running(given):
+        with capture_logs() as logs:
+            await run(given, "privacy")
+    assert forgets.asked == [(180 * 86_400.0, 100)] * 3
+    assert [(line["event"], line["orders"]) for line in logs if "orders" in line] == [
+        ("buyers' data removed of orders long final", 250)
+    ]
+    assert parts.succeeded == ["privacy"]
+
+
+async def test_a_run_that_removes_personal_data_ends_in_time_and_leaves_the_rest_to_the_next(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PRIVACY_SPELL", 0.0)
+    given = build(parts)
+    given._privacy = forgets = Forgets(250)
+    async with running(given):
+        await run(given, "privacy")
+    assert (forgets.asked, parts.succeeded) == ([], ["privacy"])

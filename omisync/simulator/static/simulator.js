@@ -45,6 +45,7 @@ document.getElementById("settings").addEventListener("submit", async (event) => 
       callback_url: fields.callback_url.value || null,
       secret: fields.secret.value,
       authorization: fields.authorization.value,
+      categories: [...event.target.querySelectorAll("[name=categories]:checked")].map((box) => box.value),
     },
     life: { automatic: fields.automatic.checked },
     clock_factor: Number(fields.clock_factor.value),

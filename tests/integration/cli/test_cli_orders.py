@@ -164,3 +164,78 @@ async def test_a_refresh_without_a_number_is_2(cli: Any) -> None:
     ran = await cli("orders", "refresh")
     assert ran.code == 2
     assert ran.err.startswith("omisync: Missing argument")
+
+
+async def final_order(sql: Any) -> None:
+    """The story's order, delivered, with a detail that names the buyer."""
+    await story(sql)
+    await sql.execute(
+        "UPDATE omisync.orders SET status_id = 900, is_final = true,"
+        """ detail = '{"order_number": "WEB-1", "receiver": {"phone": "0901234567"}}'"""
+    )
+
+
+async def test_a_return_is_shown_with_its_order(cli: Any, sql: Any) -> None:
+    await story(sql)
+    await sql.execute(
+        "INSERT INTO omisync.returns (order_number, returned_at, received_at, event, status_id, status_name, data)"
+        " VALUES ('WEB-1', now(), now(), 'return.updated', 800, 'Returned', '{\"return_number\": \"RET1\"}')"
+    )
+    ran = await cli("orders", "show", "WEB-1")
+    assert [line.rsplit(" ", 2)[0] for line in ran.lines if line.startswith(("returned 2", "received back 2"))] == [
+        "returned",
+        "received back",
+    ]
+    assert "return's push return.updated 800 Returned" in ran.lines
+    shown = (await cli("orders", "show", "WEB-1", "--json")).json["return"]
+    assert (shown["status_id"], shown["data"]) == (800, {"return_number": "RET1"})
+    await sql.execute("DELETE FROM omisync.returns")
+    assert (await cli("orders", "show", "WEB-1", "--json")).json["return"] is None
+
+
+async def test_an_order_is_forgotten_when_it_is_meant(cli: Any, sql: Any) -> None:
+    await final_order(sql)
+    held = "order WEB-1: the buyer's data would be removed from 1 payload, 1 detail, 2 parcels, 2 pushes\n"
+    ran = await cli("orders", "forget", "ODVN1", "--dry-run")
+    assert (ran.code, ran.out) == (0, held)
+    for asked in ([], ["--json"]):
+        ran = await cli("orders", "forget", "WEB-1", *asked)
+        assert (ran.code, ran.out) == (2, "")
+        assert ran.err == "omisync: orders forget cannot be undone: give --yes, or look first with --dry-run\n"
+    assert await sql.fetchval("SELECT detail::text LIKE '%0901234567%' FROM omisync.orders")
+    ran = await cli("orders", "forget", "WEB-1", "--yes")
+    assert (ran.code, ran.out) == (0, "the buyer's data of order WEB-1 is removed\n")
+    detail = json.loads(await sql.fetchval("SELECT detail FROM omisync.orders"))
+    assert detail == {"order_number": "WEB-1", "receiver": {}}
+    shown = (await cli("orders", "show", "WEB-1")).lines
+    assert [line for line in shown if line.startswith("buyer's data removed 2")]
+    assert [line for line in shown if line.endswith("forgotten operator 900")]
+    assert await sql.fetchval("SELECT action || ' ' || subject FROM omisync.audit") == "forget WEB-1"
+    again = (await cli("orders", "forget", "WEB-1", "--yes", "--json")).json
+    assert again == {
+        "order_number": "WEB-1",
+        "refused": None,
+        "again": True,
+        "rows": {"payloads": 1, "details": 1, "parcels": 2, "returns": 0, "pushes": 2},
+        "removed": True,
+    }
+    assert await sql.fetchval("SELECT count(*) FROM omisync.hook_calls") == 0
+
+
+async def test_with_a_hook_the_daemon_is_left_its_call(cli: Any, sql: Any) -> None:
+    await final_order(sql)
+    cli.change({"hooks": {"on_change": "shop.changed"}})
+    assert (await cli("orders", "forget", "WEB-1", "--yes")).code == 0
+    assert await sql.fetchval("SELECT order_number FROM omisync.hook_calls") == "WEB-1"
+
+
+async def test_an_order_that_must_be_kept_is_1_and_why_is_said(cli: Any, sql: Any) -> None:
+    await story(sql)
+    ran = await cli("orders", "forget", "WEB-1", "--yes")
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.startswith("omisync: order WEB-1: nothing is removed, for it is not final (500 Status 500)")
+    ran = await cli("orders", "forget", "WEB-1", "--yes", "--json")
+    assert (ran.code, ran.json["removed"]) == (1, False)
+    assert ran.json["refused"].startswith("it is not final")
+    ran = await cli("orders", "forget", "WEB-404", "--dry-run")
+    assert (ran.code, ran.err) == (1, "omisync: order WEB-404: neither the outbox nor Omisell's orders have it\n")

@@ -54,6 +54,7 @@ async def test_options_become_the_simulators(cli: Any, served: Any) -> None:
     ran = await cli(
         *("simulate", "--host", "::1", "--port", "0", "--callback-url", "http://127.0.0.1:9/hook", "--secret", "x"),
         *("--authorization", "hmac-body", "--automatic", "--speed", "60", "--language", "vi"),
+        *("--push", "order", "--push", "return"),
         *("--faults", '{"slow": {"rate": 0.2}}', "--json"),
     )
     assert ran.code == 0
@@ -62,6 +63,7 @@ async def test_options_become_the_simulators(cli: Any, served: Any) -> None:
     assert (host, port) == ("::1", 0)
     assert config.push.callback_url == "http://127.0.0.1:9/hook"
     assert (config.push.secret, config.push.authorization) == ("x", "hmac-body")
+    assert tuple(config.push.categories) == ("order", "return")
     assert config.life.automatic is True
     assert config.clock_factor == pytest.approx(1 / 60)
     assert config.language == "vi"

@@ -30,6 +30,11 @@ async def test_it_shows_orders_with_what_can_be_done_to_them(start: Start) -> No
     }
     assert "k_demo" in page
     assert "5 orders" in page
+    assert re.findall(r'name="categories"[^>]* value="(\w+)"( checked)?', page) == [
+        ("order", " checked"),
+        ("shipment", ""),
+        ("return", ""),
+    ]
 
 
 async def test_doubles_stand_out_and_orders_are_found(start: Start) -> None:

@@ -215,6 +215,9 @@ async def test_shipment_and_return_pushes_can_be_switched_on(start: Start, recei
     ]
     assert receiver.bodies[4]["data"]["omisell_order_number"]
     assert receiver.bodies[4]["data"]["courier_tracking_number"].startswith("TRK")
+    sim.event("A", "order.return_receive")
+    await sim.wait_for(lambda: sim.ledger.pushes["delivered"] == 9)
+    assert [body["data"]["is_received"] for body in receiver.bodies[-2:]] == [False, True]
 
 
 async def test_a_dropped_push_is_never_sent(start: Start, receiver: Receiver) -> None:

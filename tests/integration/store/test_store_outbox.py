@@ -91,6 +91,7 @@ async def test_the_shops_role_may_enqueue_and_read_but_not_forge_or_see_secrets(
     outbox_id = await house.add("A-1")
     assert await house.sql.fetchval("SELECT state FROM omisync.outbox WHERE id = $1", outbox_id) == "pending"
     assert await house.sql.fetchval("SELECT count(*) FROM omisync.orders") == 0
+    assert await house.sql.fetchval("SELECT count(*) FROM omisync.returns") == 0
     for forbidden in (
         "SELECT * FROM omisync.tokens",
         "SELECT * FROM omisync.inbox",

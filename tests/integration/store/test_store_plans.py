@@ -43,6 +43,7 @@ INSERT INTO omisync.refreshes (omisell_order_number, order_number, source, prior
 SELECT 'OS-' || n, 'N-' || n, 'webhook', n % 3, to_timestamp(1760000000 + n) FROM generate_series(1, :rows) AS n;
 INSERT INTO omisync.order_events (order_number, omisell_order_number, kind, new_status_id, source)
 SELECT 'N-' || n, 'OS-' || n, 'added', 300, 'outbox' FROM generate_series(1, :rows) AS n;
+INSERT INTO omisync.returns (order_number, returned_at) SELECT 'N-' || n, now() FROM generate_series(1, :rows, 20) AS n;
 VACUUM ANALYZE
 """.replace(":rows", str(ROWS)).replace(":old", str(ROWS - BACKLOG))
 
@@ -133,6 +134,9 @@ def values(query: str, parameter: str) -> Any:
         "after": "N-7",
         "width": 3600,
         "hours": 24,
+        "kinds": ["returned" for _ in some],
+        "occurred_ats": [now for _ in some],
+        "return_data": ["{}" for _ in some],
         "open_only": True,
         "all_failed": False,
         "error": None,

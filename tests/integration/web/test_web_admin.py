@@ -421,6 +421,34 @@ async def test_an_orders_page_tells_its_story_in_order(admin: Start) -> None:
     assert "0912345678" not in text
 
 
+async def test_an_orders_page_shows_its_return_and_that_the_buyers_data_is_gone(admin: Start, monkeypatch: Any) -> None:
+    page = await admin()
+    assert VIEW.order is not None
+    told = {"event": "order.returned", "status_id": 800, "status_name": f"Returned {EVIL}", "updated_at": NOW}
+    view = replace(
+        VIEW,
+        order=replace(VIEW.order, forgotten_at=NOW),
+        returned={"returned_at": NOW, "received_at": None, "data": '{"phone": "0912345678"}', **told},
+        events=[{**VIEW.events[1], "kind": "returned", "old_status_id": 800, "new_status_id": 800}],
+        by_hand=[ByHand(NOW, "an@desk", "forget", "ORD/7 ơ")],
+    )
+
+    async def show(_: str) -> OrderView:
+        return view
+
+    monkeypatch.setattr(page.source, "order_show", show)
+    _, text, _ = await page.get("/orders/OMI-7")
+    words = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", text))
+    assert re.search(r"Return Returned \S+ \S+ UTC", words)
+    assert "Received back not yet, as far as Omisell has told" in words
+    assert "Last told order.returned: 800 Returned" in words
+    assert "Buyer&#39;s data removed" in words or "Buyer's data removed" in words
+    assert "webhook returned: 800 Returned Omisell" in words
+    assert "removed the buyer&#39;s data by hand by an@desk" in words
+    assert EVIL not in text
+    assert "0912345678" not in text
+
+
 async def test_an_order_that_only_the_outbox_knows(admin: Start, monkeypatch: Any) -> None:
     page = await admin()
     only = OrderView("ORD-1", None, [], [], [], [])

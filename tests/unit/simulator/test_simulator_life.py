@@ -247,6 +247,13 @@ def test_returned_orders_are_received() -> None:
     assert never.told[-1] == (800, "order.returned")
 
 
+def test_completed_orders_may_come_back_after_all() -> None:
+    set_up = stage(automatic(late_return_rate=1.0, receive_after=30))
+    set_up.create()
+    set_up.clock.advance(1000)
+    assert [event for _, event in set_up.told][-3:] == ["order.completed", "order.returned", "order.return_receive"]
+
+
 def test_omisells_side_may_cancel_and_steps_may_be_skipped() -> None:
     set_up = stage(automatic(cancel_rate=1.0, skip_rate=1.0))
     set_up.create()
