@@ -1,6 +1,7 @@
 """One HTTP exchange with Omisell: sent, bounded, read, and sorted into an answer or an error."""
 
 import asyncio
+import io
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -21,6 +22,8 @@ CONNECT_TIMEOUT: Final = 5.0
 """Seconds for a connection to come up [contract 3]."""
 MAX_ANSWER: Final = 8 * 1024 * 1024
 """Bytes of an answer that are read; a page of a hundred orders has about 50 KiB."""
+LARGE_BODY: Final = 256 * 1024
+"""Bytes of a request's body from which on it is sent in pieces; an order has a few thousand."""
 SUCCESS_CODES: Final = frozenset({0, 200, 201})
 """Values of `error_code` that mean success even beside `error: true` [code: frappe]."""
 NOT_NOW: Final = frozenset({408, 423, 425})
@@ -103,7 +106,7 @@ class Transport:
                     request.method,
                     request.url,
                     params=request.query or None,
-                    data=request.body,
+                    data=_in_pieces(request.body),
                     headers=headers,
                     timeout=self._timeout,
                     allow_redirects=False,
@@ -165,6 +168,14 @@ class Transport:
     def _throttled(self, request: Request, wait: float | None) -> Throttled:
         # a second more than said, as production code does [code: node]
         return Throttled(self._budget.throttled(None if wait is None else wait + 1.0), endpoint=request.endpoint)
+
+
+def _in_pieces(body: str | None) -> bytes | io.BytesIO | None:
+    """The body as it is to be sent: a large one a piece at a time, so that other calls go on beside it."""
+    if body is None:
+        return None
+    raw = body.encode()
+    return raw if len(raw) <= LARGE_BODY else io.BytesIO(raw)
 
 
 async def _read(answer: aiohttp.ClientResponse, request: Request) -> bytes:

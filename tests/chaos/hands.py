@@ -118,19 +118,23 @@ class Hands:
         async with self._held(replica) as struck:
             await self._killed(struck)
             await asyncio.sleep(down)
-            await struck.start()
+            await self._started(struck)
 
     async def crash_loop(self, replica: int, delays: list[float]) -> None:
         """The same one again and again, in whatever phase it is by then."""
         async with self._held(replica) as struck:
             for delay in delays:
                 await self._killed(struck)
-                await struck.start()
+                await self._started(struck)
                 await asyncio.sleep(delay)
 
     async def _killed(self, struck: Replica) -> None:
         await self._recoveries.daemon_dies("SIGKILL", struck.daemon.kill)
         self.done["SIGKILL"] += 1
+
+    async def _started(self, struck: Replica) -> None:
+        await struck.start()
+        self._recoveries.daemon_starts(struck.daemon.ready())
 
     async def terminate(self, replica: int) -> None:
         """An orderly stop (SIGTERM) that must end with 0, and a start."""
@@ -147,7 +151,7 @@ class Hands:
             if code[0] != 0 and (listened or code[0] != -signal.SIGTERM):
                 self._say(f"replica {replica} ended with {code[0]} after {time.monotonic() - began:.1f} s of SIGTERM")
                 self.done["SIGTERM without exit 0"] += 1
-            await struck.start()
+            await self._started(struck)
 
     async def clock(self, replica: int, offset: int) -> None:
         """The machine's clock is stepped while the daemon runs."""
@@ -178,7 +182,7 @@ class Hands:
                 self.done["backends killed"] += len(killed)
                 await asyncio.sleep(2 / a_second)
 
-        with self._recoveries.trouble("backends killed"):
+        async with self._recoveries.database_away("backends killed"):
             await self._with_connection(terminate)
 
     async def connections_exhausted(self, connections: int, seconds: float) -> None:

@@ -70,7 +70,7 @@ async def run(options: Options, say: Callable[[str], None] = print) -> Report:
         diary_of_all = Diary(say)
         orders = people.orders(options.seed, stage.omisell.products, stage.omisell.places)
         crowd = Crowd(stage.shop, orders, rate=options.rate, limit=options.orders, seed=options.seed)
-        recoveries = Recoveries(stage.servers, lambda: all_ready(stage))
+        recoveries = Recoveries(stage.servers, options.replicas, lambda: ready(stage))
         hands = Hands(stage, crowd, recoveries, diary_of_all.note)
         try:
             judgement = await _night(options, stage, crowd, hands, recoveries, diary_of_all)
@@ -141,9 +141,9 @@ async def _rest(stage: Stage, crowd: Crowd, diary_of_all: Diary) -> Judgement:
     return await look(stage, full=True)
 
 
-async def all_ready(stage: Stage) -> bool:
-    """Whether every replica says that it can work."""
-    return all([await _answers(stage.session, replica.daemon.pid, replica.admin_url) for replica in stage.replicas])
+async def ready(stage: Stage) -> int:
+    """How many replicas say that they can work."""
+    return sum([await _answers(stage.session, replica.daemon.pid, replica.admin_url) for replica in stage.replicas])
 
 
 async def _answers(session: aiohttp.ClientSession, pid: int | None, url: str) -> bool:

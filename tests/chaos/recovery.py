@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import asyncpg
 
+from omisync.demo.errors import DemoError
 from omisync.demo.shop import DATABASE_AWAY
 from tests.chaos.servers import STATEMENT_SECONDS, Servers
 
@@ -58,14 +59,18 @@ class Recoveries:
 
     Args:
         servers: Where to look.
-        all_ready: Whether every replica says that it can work.
+        replicas: How many daemons there are.
+        ready: How many of them say that they can work.
     """
 
     servers: Servers
-    all_ready: Callable[[], Awaitable[bool]]
+    replicas: int
+    ready: Callable[[], Awaitable[int]]
     measured: list[Recovery] = field(default_factory=list)
     _troubles: int = 0
+    _down: int = 0
     _calm_since: float = 0.0
+    _up_since: float = 0.0
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     @contextlib.contextmanager
@@ -81,13 +86,27 @@ class Recoveries:
     async def daemon_dies(self, kind: str, end: Callable[[], Awaitable[None]]) -> None:
         """End a daemon, and measure until nothing is held any more under the leases of that moment."""
         held = await self._held()
+        self._down += 1
         await end()
         if held:
             self._watch(self._until_free(kind, held))
 
+    def daemon_starts(self, until_ready: Awaitable[None]) -> None:
+        """One that was ended begins anew; while all are down or beginning, nothing can flow, and nothing is late."""
+        self._watch(self._until_up(until_ready))
+
+    async def _until_up(self, until_ready: Awaitable[None]) -> None:
+        try:
+            with contextlib.suppress(DemoError):  # it was ended again
+                await until_ready
+        finally:
+            if self._down == self.replicas:
+                self._up_since = time.monotonic()
+            self._down -= 1
+
     @contextlib.asynccontextmanager
     async def database_away(self, kind: str) -> AsyncIterator[None]:
-        """The database is away for the block; measure from its end until all replicas work and rows end again."""
+        """The database is away for the block; measure from its end until replicas work and rows end again."""
         with self.trouble(kind):
             yield
         self._watch(self._until_flowing(kind))
@@ -123,16 +142,20 @@ class Recoveries:
                 if not began:
                     began.append(await connection.fetchval("SELECT clock_timestamp()"))
                 _, finished, due = await connection.fetchrow(FINISHED_SINCE, began[0])
-            return (finished > 0 or due == 0) and await self.all_ready()
+            return (finished > 0 or due == 0) and await self.ready() >= self.replicas - self._down
 
-        await self._until(kind, flowing)
+        await self._until(kind, flowing, by_daemons=True)
 
-    async def _until(self, kind: str, over: Callable[[], Awaitable[bool]]) -> None:
+    async def _until(self, kind: str, over: Callable[[], Awaitable[bool]], *, by_daemons: bool = False) -> None:
         began = time.monotonic()
-        while time.monotonic() < max(began, self._calm_since) + GIVE_UP_SECONDS:
+
+        def since() -> float:
+            return max(began, self._calm_since, self._up_since if by_daemons else began)
+
+        while time.monotonic() < since() + GIVE_UP_SECONDS:
             with contextlib.suppress(*DATABASE_AWAY, asyncpg.PostgresError):
                 if await over():
-                    took = time.monotonic() - max(began, self._calm_since)
+                    took = time.monotonic() - since()
                     self.measured.append(Recovery(kind, 0.0 if self._troubles else took))
                     return
             await asyncio.sleep(LOOK_SECONDS)

@@ -13,7 +13,7 @@ from typing import Final
 from omisync.demo import people
 from tests.chaos.backlog import Backlog
 from tests.chaos.hands import BY_ITSELF, Hands
-from tests.chaos.night import all_ready
+from tests.chaos.night import ready
 from tests.chaos.options import Options
 from tests.chaos.recovery import Recoveries
 from tests.chaos.stage import Stage, set_up
@@ -154,7 +154,7 @@ async def measure(
         where = await conditions(stage)
         await stage.omisell.configure({"life": {"automatic": False}})  # orders stay as they are: only sending is seen
         backlog = Backlog(stage, people.orders(options.seed, stage.omisell.products, stage.omisell.places))
-        recoveries = Recoveries(stage.servers, lambda: all_ready(stage))
+        recoveries = Recoveries(stage.servers, options.replicas, lambda: ready(stage))
         hands = Hands(stage, backlog, recoveries, say)
         meter = Meter()
         async with asyncio.TaskGroup() as group:

@@ -221,6 +221,16 @@ async def test_one_order_that_waits_to_settle_holds_up_no_other(shop: Shop) -> N
     assert error == "given up after 4 attempts; it is not at Omisell"
 
 
+async def test_a_payload_of_five_megabytes_is_sent_and_holds_up_no_other(shop: Shop) -> None:
+    payload = {"order_number": "BIG", "items": [{"sku": "TEE-M", "quantity": 1}], "note": "x" * 5_000_000}
+    big = await shop.sql.fetchval("SELECT omisync.add_order($1)", json.dumps(payload))
+    small = await shop.add("A-1")
+    shop.start()
+    assert (await shop.ended(small))[:2] == ("done", "added")
+    assert (await shop.ended(big))[:2] == ("done", "added")
+    assert (shop.times("BIG"), shop.times("A-1")) == (1, 1)
+
+
 async def test_a_refusal_is_a_dead_letter_in_omisells_words(shop: Shop) -> None:
     row = await shop.add("A-1", sku="NO-SUCH-SKU")
     shop.start()
