@@ -33,6 +33,7 @@ RETENTION_EVERY = 3600.0
 RETENTION_TIMEOUT = 600.0
 RETENTION_BATCH = 1000  # rows a statement: short locks, little WAL at once
 PRIVACY_EVERY = 3600.0
+PRIVACY_FIRST = 30.0  # seconds after the start, so that a daemon that is restarted often does it, too
 PRIVACY_SPELL = 600.0  # seconds that one run works at most; what is left comes in the next
 PRIVACY_TIMEOUT = 900.0
 PRIVACY_BATCH = 100  # orders at a time: each has a detail of some kilobytes, and what hangs on it
@@ -121,7 +122,8 @@ class Schedule:
         self._add("full overdue", self._full_if_overdue, FULL_TIMEOUT, IntervalTrigger(hours=1), soon)
         self._add("retention", self._retention, RETENTION_TIMEOUT, IntervalTrigger(seconds=RETENTION_EVERY))
         if self._privacy is not None:
-            self._add("privacy", self._forget, PRIVACY_TIMEOUT, IntervalTrigger(seconds=PRIVACY_EVERY))
+            first = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=PRIVACY_FIRST)
+            self._add("privacy", self._forget, PRIVACY_TIMEOUT, IntervalTrigger(seconds=PRIVACY_EVERY), first)
         if self._mirrors is not None:
             self._add("mirrors", self._mirrors.keep, MIRRORS_TIMEOUT, IntervalTrigger(seconds=MIRRORS_EVERY), soon)
         self._scheduler.start()

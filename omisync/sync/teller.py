@@ -1,6 +1,7 @@
 """Makes events of pushes that tell what no detail does: an order returned, received back, reconciled; a return's own.
 
-A push is told only when what it made us fetch has been applied, so that whoever hears of it finds the order as new.
+A push is told only when what it made us fetch has been applied, so that whoever hears of it finds the order as new; or
+when the fetch was given up, for then nothing else will tell of it.
 What a push of the type Return holds is not documented: its status and its whole data are kept as they came, and nothing
 else is read out of it [omisell-api 6.2, 7.3].
 """

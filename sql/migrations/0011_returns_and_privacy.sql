@@ -43,10 +43,10 @@ CREATE TRIGGER orders_returned AFTER UPDATE ON omisync.orders FOR EACH ROW
 INSERT INTO omisync.returns (order_number, returned_at)
 SELECT order_number, omisell_updated_at FROM omisync.orders WHERE status_id = 800;
 
--- Pushes that tell what no detail does become events of their own, once what they made us fetch has been applied.
+-- Pushes that tell what no detail does become events of their own, once what they made us fetch has been applied, or given up.
 ALTER TABLE omisync.inbox ADD COLUMN noticed_at timestamptz;
 CREATE INDEX inbox_unnoticed ON omisync.inbox (id)
-    WHERE noticed_at IS NULL AND state IN ('done', 'known')
+    WHERE noticed_at IS NULL AND state IN ('done', 'known', 'unhandled')
       AND (category = 'return' OR event IN ('order.returned', 'order.return_receive', 'order.reconciled'));
 
 -- Personal data. Of an order with forgotten_at nothing personal is kept, also of details and pushes that come later.

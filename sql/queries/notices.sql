@@ -1,10 +1,11 @@
 -- Pushes that tell what no detail does: an order returned, received back, reconciled; what a return push holds.
 
 -- name: untold(most)
--- Those that are not told yet and whose order has been brought up to date with them, oldest first.
+-- Those that are not told yet and whose order has been brought up to date with them, oldest first; or
+-- was not to be fetched, which takes nothing from what the push tells.
 SELECT i.id, i.event, i.category, i.status_id, i.updated_time, i.received_at, i.body, k.order_number
 FROM omisync.inbox AS i LEFT JOIN omisync.orders AS k USING (omisell_order_number)
-WHERE i.noticed_at IS NULL AND i.state IN ('done', 'known')
+WHERE i.noticed_at IS NULL AND i.state IN ('done', 'known', 'unhandled')
   AND (i.category = 'return' OR i.event IN ('order.returned', 'order.return_receive', 'order.reconciled'))
 ORDER BY i.id LIMIT :most;
 

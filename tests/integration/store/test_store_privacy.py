@@ -8,6 +8,7 @@ import asyncpg
 import pytest
 
 from omisync.store import Ending, Hooks, Reached
+from omisync.store.migrations import shipped
 from omisync.store.privacy import Privacy
 from tests.integration.store.test_store_orders import SHOP, fetch_one, push, snapshot
 
@@ -333,3 +334,26 @@ async def test_the_operators_role_may_forget_and_still_not_read_a_push(house: An
         await house.sql.execute("RESET ROLE")
         await house.sql.execute("REVOKE omisync_operator FROM desk_of_privacy; DROP ROLE desk_of_privacy")
     assert await personal(house) == []
+
+
+async def test_an_upgrade_finds_the_returns_that_are_there_and_keeps_the_history(empty_dsn: str) -> None:
+    raw = await asyncpg.connect(empty_dsn)
+    try:
+        await raw.execute("CREATE SCHEMA omisync; CREATE TABLE omisync.migrations (version integer)")
+        for migration in shipped():
+            if migration.version == 11:
+                await raw.execute(
+                    "INSERT INTO omisync.orders (order_number, status_id, omisell_updated_at)"
+                    " VALUES ('A-1', 800, to_timestamp(1000)), ('A-2', 900, NULL);"
+                    "INSERT INTO omisync.order_events (order_number, kind, source) VALUES ('A-1', 'status', 'sweep');"
+                    "INSERT INTO omisync.parcels (order_number, package_number) VALUES ('A-1', '1')"
+                )
+            await raw.execute(migration.text)
+        rows = await raw.fetch("SELECT order_number, extract(epoch FROM returned_at)::int, data FROM omisync.returns")
+        assert [tuple(row) for row in rows] == [("A-1", 1000, "{}")]
+        assert await raw.fetchval("SELECT kind FROM omisync.order_events") == "status"
+        assert await raw.fetchval("SELECT data FROM omisync.parcels") == "{}"
+        with pytest.raises(asyncpg.CheckViolationError):
+            await raw.execute("UPDATE omisync.order_events SET kind = 'something'")
+    finally:
+        await raw.close()

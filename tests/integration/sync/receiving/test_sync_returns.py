@@ -172,6 +172,18 @@ async def test_many_pushes_of_one_order_in_one_telling_are_told_in_their_order(b
     assert (await the_return(world))["data"]["is_received"] is True
 
 
+async def test_a_push_is_told_also_when_its_fetch_was_given_up(world: Any) -> None:
+    async with world.refreshing():
+        await completed(world)
+    world.simulator.event("A-1", "order.reconciled")
+    await world.push()
+    await world.inbox.route(world.shop_id)
+    (fetch,) = await world.orders.claim(10)
+    await world.orders.drop(fetch, "unhandled")
+    await told(world)
+    assert (await kinds(world))[-1] == "reconciled"
+
+
 async def test_a_push_of_another_shop_or_of_an_order_that_omisell_does_not_know_is_never_told(world: Any) -> None:
     body = {"event": "order.returned", "shop_id": 1, "data": {"omisell_order_number": "OMI-9", "status_id": 800}}
     await world.deliver(body)
