@@ -16,8 +16,29 @@ from omisync.demo.postgres import EmbeddedPostgres
 if TYPE_CHECKING:
     from omisync.simulator import Simulator
 
+WORKERS_A_CORE = 2
+"""Test processes a core: they wait for servers and child processes more than they compute."""
 ADMIN_SECONDS = 30.0
 """For creating and dropping databases: milliseconds, but two cores may be shared."""
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Side by side for the whole suite or a whole folder; in this process for files and single tests."""
+    chosen = config.getini("testpaths") if config.args_source is not pytest.Config.ArgsSource.ARGS else config.args
+    if config.option.usepdb or config.option.collectonly or any(".py" in name for name in chosen):
+        return 0
+    return WORKERS_A_CORE * (os.cpu_count() or 1)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep in one process what shares a module's fixture, which is costly to make."""
+    for item in items:
+        fixtures = getattr(item, "_fixtureinfo", None)
+        known = fixtures.name2fixturedefs.values() if fixtures is not None else ()
+        grouped = item.get_closest_marker("xdist_group")
+        if not grouped and any(each.scope == "module" for definitions in known for each in definitions):
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 def with_database(dsn: str, database: str) -> str:

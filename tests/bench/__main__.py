@@ -7,6 +7,7 @@ import argparse
 import asyncio
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -34,7 +35,9 @@ def main() -> int:
     parser.add_argument("--short", action="store_true", help="a smoke test of the measurement itself")
     parser.add_argument("--limit", type=float, default=6000, help="calls a minute at the simulator")
     parser.add_argument("--load", choices=LOADS, action="append", help="only this load; may be repeated")
-    parser.add_argument("--replicas", type=int, default=1)
+    parser.add_argument("--replicas", type=int, default=1, help="daemons on one database")
+    parser.add_argument("--stranger", type=float, default=0.0, help="share of the leak that another program spends")
+    parser.add_argument("--flow", choices=["guide", "omisync"], action="append", help="only this connector")
     parser.add_argument("--out", type=Path, help="a folder for the JSON, the table and the plot")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="of the speeds; at least five for the README")
     parser.add_argument("--rows", type=int, help="of drain and scaling, of the tables of size; orders of footprint")
@@ -51,12 +54,15 @@ def main() -> int:
     sizes = SHORT_ORDERS if given.short else {load: round(n * given.limit / 6000) for load, n in ORDERS.items()}
     limit = Limit(given.limit)
     outcomes: list[Outcome] = []
-    flows: tuple[Flow, ...] = ("guide", "omisync")
+    flows: Sequence[Flow] = given.flow or ("guide", "omisync")
     for load in given.load or LOADS:
         for flow in flows:
-            print(f"{load}: {flow}, {sizes[load]} orders at {given.limit:g} calls a minute")
-            outcomes.append(asyncio.run(measure(flow, load, limit, sizes[load], seed=SEED, replicas=given.replicas)))
-            print(budget_table(outcomes[-1:]))
+            print(f"{load}: {flow}, {sizes[load]} orders at {given.limit:g} calls a minute", flush=True)
+            run_of = measure(
+                flow, load, limit, sizes[load], seed=SEED, replicas=given.replicas, stranger=given.stranger
+            )
+            outcomes.append(asyncio.run(run_of))
+            print(budget_table(outcomes[-1:]), flush=True)
     table = budget_table(outcomes)
     print(table)
     _write(given.out, "budget", [asdict(each) for each in outcomes], table, limit)

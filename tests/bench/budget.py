@@ -13,6 +13,7 @@ from typing import Any, Final, Literal
 
 from omisync.simulator import LifeConfig
 from tests.bench.rig import Flow, Limit, Rig, receiver_away, rig
+from tests.bench.stranger import Stranger
 
 Load = Literal["steady", "burst", "recovery"]
 LOADS: Final[tuple[Load, ...]] = ("steady", "burst", "recovery")
@@ -24,6 +25,10 @@ STEADY_PRESSURE: Final = 2.4
 CANCEL_EVERY: Final = 40
 """One order in so many is cancelled, as soon as Omisell has approved it."""
 LOOK_SECONDS: Final = 0.5
+TOLD_SECONDS: Final = 0.5
+"""A change that was pushed so long ago and is not in our row is work that waits."""
+ENOUGH_SECONDS: Final = 1.0
+"""Work waits where what waits is as much as the limit lets through in so long: with less nobody can fill it."""
 QUIET_SECONDS: Final = 1.0
 """Without a call for so long, a connector has no more to do."""
 MOST_MINUTES: Final = 20.0
@@ -56,12 +61,16 @@ class Outcome:
 
 @dataclass(slots=True)
 class _Watch:
-    """What is looked at while a run lasts."""
+    """What is looked at while a run lasts.
+
+    `used` and `offered` are calls: those that Omisell took while work waited, and those that it would have taken.
+    """
 
     began: float
     curve: list[tuple[float, int]]
     throttled_early: int = 0
-    last_waiting: float = 0.0
+    used: float = 0.0
+    offered: float = 0.0
     seconds: float = 0.0
 
 
@@ -72,17 +81,23 @@ def life_of(limit: Limit) -> LifeConfig:
     return LifeConfig(automatic=True, delays={status: each * factor for status, each in seconds.items()}, jitter=0.5)
 
 
-async def measure(flow: Flow, load: Load, limit: Limit, orders: int, *, seed: int, replicas: int = 1) -> Outcome:
+async def measure(
+    flow: Flow, load: Load, limit: Limit, orders: int, *, seed: int, replicas: int = 1, stranger: float = 0.0
+) -> Outcome:
     """Run one load through one connector until every order is final, its last detail in our row, and nothing waits.
 
     The guide's flow has more calls to make when the rows are right already: it cannot know that a push in its queue
     tells nothing new. They are part of what its orders cost, and keep the next ones waiting.
+
+    A stranger, another program of the merchant's, may spend a share of the leak besides.
     """
     async with rig(flow, limit, life_of(limit), seed=seed, replicas=replicas) as this:
         cancels: dict[str, float] = {}
         _cancel_some(this, cancels)
         watch = _Watch(time.monotonic(), [])
-        looking = asyncio.create_task(_look(this, watch, orders))
+        other = Stranger(this, limit, stranger)
+        looking = asyncio.create_task(_look(this, watch, orders, limit, other))
+        spending = asyncio.create_task(other.spend())
         try:
             if load == "steady":
                 await _steadily(this, orders, limit.per_minute / 60 / GUIDE_CALLS * STEADY_PRESSURE)
@@ -94,7 +109,8 @@ async def measure(flow: Flow, load: Load, limit: Limit, orders: int, *, seed: in
                 await looking
         finally:
             looking.cancel()
-        return await _outcome(this, load, limit, orders, watch, cancels)
+            spending.cancel()
+        return await _outcome(this, load, orders, watch, cancels, other)
 
 
 async def _steadily(this: Rig, orders: int, rate: float) -> None:
@@ -149,21 +165,28 @@ def _cancel_some(this: Rig, cancels: dict[str, float]) -> None:
     this.simulator.life._announce = heard
 
 
-async def _look(this: Rig, watch: _Watch, orders: int) -> None:
+async def _look(this: Rig, watch: _Watch, orders: int, limit: Limit, other: Stranger) -> None:
     """Until every order is done (final at Omisell, that detail in our row) and no more calls are made for them."""
-    calls, quiet_since = 0, 0.0
+    calls, quiet_since, before, taken, waited = 0, 0.0, 0.0, 0, False
+    enough = ENOUGH_SECONDS * limit.per_minute / 60
     while True:
         await asyncio.sleep(LOOK_SECONDS)
         now = time.monotonic() - watch.began
         ledger = this.simulator.ledger
         if now <= 2.0:
-            watch.throttled_early = ledger.throttled
+            watch.throttled_early = ledger.throttled - other.throttled
         ours, theirs = await this.details(), this.finished()
         done = sum(ours.get(number) == at for number, at in theirs.items())
         watch.curve.append((now, done))
-        if this.simulator.gate.bucket().used >= this.simulator.config.bucket.size * 0.5:
-            watch.last_waiting = now
-        if (made := sum(ledger.calls.values())) != calls:
+        now_taken = sum(ledger.calls.values()) - ledger.throttled
+        waits = this.waiting(ours, TOLD_SECONDS) >= enough
+        if waits and waited:
+            watch.used += now_taken - taken
+            watch.offered += (now - before) * limit.per_minute / 60
+        elif waits:
+            watch.offered += limit.size - this.simulator.gate.bucket().used  # what had gathered while nothing waited
+        before, taken, waited = now, now_taken, waits
+        if (made := sum(ledger.calls.values()) - other.calls) != calls:
             calls, quiet_since = made, now
         if done >= orders and now - quiet_since >= QUIET_SECONDS:
             watch.seconds = quiet_since
@@ -171,11 +194,11 @@ async def _look(this: Rig, watch: _Watch, orders: int) -> None:
 
 
 async def _outcome(
-    this: Rig, load: Load, limit: Limit, orders: int, watch: _Watch, cancels: dict[str, float]
+    this: Rig, load: Load, orders: int, watch: _Watch, cancels: dict[str, float], other: Stranger
 ) -> Outcome:
     seconds = watch.seconds
-    calls = sum(this.simulator.ledger.calls.values())
-    throttled = this.simulator.ledger.throttled
+    calls = sum(this.simulator.ledger.calls.values()) - other.calls
+    throttled = this.simulator.ledger.throttled - other.throttled
     lags = sorted(this.recorder.lags())
     waits = sorted(
         this.recorder.cancelled[number] - at for number, at in cancels.items() if number in this.recorder.cancelled
@@ -184,7 +207,6 @@ async def _outcome(
     different = sum(
         details.get(order.order_number) != this.simulator.detail(order.order_number) for order in this.simulator.orders
     )
-    busy = watch.last_waiting or seconds
     return Outcome(
         flow=this.flow,
         load=load,
@@ -193,7 +215,7 @@ async def _outcome(
         orders_per_minute=_rate(watch.curve, orders) if load == "steady" else orders / seconds * 60,
         calls=calls,
         calls_per_order=calls / orders,
-        budget_used=min(1.0, calls / (limit.size + limit.per_minute / 60 * busy)),
+        budget_used=watch.used / watch.offered if watch.offered else float("nan"),
         throttled=throttled,
         throttled_late=throttled - watch.throttled_early,
         lag_p50=_quantile(lags, 0.5),

@@ -58,6 +58,8 @@ class Recorder:
 
     changes: dict[str, list[tuple[int, float, bool]]] = field(default_factory=lambda: defaultdict(list))
     """By order: status, when, and whether a push told it."""
+    pushed: dict[str, tuple[int, float]] = field(default_factory=dict)
+    """By order: `updated_time` of the last change that a push told after the creation, and when that was."""
     rows: dict[str, list[tuple[int, float]]] = field(default_factory=lambda: defaultdict(list))
     """By order: the status that the row took, and when its commit was heard of."""
     cancelled: dict[str, float] = field(default_factory=dict)
@@ -69,7 +71,10 @@ class Recorder:
 
         def heard(order: Order, state: State, event: str | None) -> None:
             now = time.monotonic()
-            self.changes[order.order_number].append((state.status_id, now, event is not None))
+            changes = self.changes[order.order_number]
+            if event is not None and changes:
+                self.pushed[order.order_number] = (state.updated_time, now)
+            changes.append((state.status_id, now, event is not None))
             if 700 <= state.status_id < 800 or state.status_id == 370:
                 self.cancelled.setdefault(order.order_number, now)
             announce(order, state, event)
@@ -104,6 +109,7 @@ class Rig:
         self.simulator = simulator
         self.recorder = recorder
         self.dsn = dsn
+        self.placed = 0
         self.daemon: Daemon | None = None
         self._orders = orders
         self._pool: Any = None
@@ -129,6 +135,7 @@ class Rig:
                 "SELECT omisync.add_order($1::text::jsonb)", [(json.dumps(order.payload()),) for order in batch]
             )
             numbers += [order.order_number for order in batch]
+            self.placed += len(batch)
             count -= len(batch)
         return numbers
 
@@ -148,6 +155,14 @@ class Rig:
             " WHERE detail IS NOT NULL"
         )
         return {row["order_number"]: row["at"] for row in rows}
+
+    def waiting(self, details: Mapping[str, int], told: float) -> int:
+        """How many calls wait: orders not added yet, and details older than what a push told `told` seconds ago."""
+        since = time.monotonic() - told
+        behind = sum(
+            details.get(number, 0) < at for number, (at, when) in self.recorder.pushed.items() if when <= since
+        )
+        return behind + max(0, self.placed - len(self.simulator.orders))
 
     async def whole_details(self) -> dict[str, Any]:
         """By order number, the detail that the row holds."""

@@ -59,6 +59,7 @@ def test_a_manager_that_does_not_listen_is_no_trouble(tmp_path: Path, monkeypatc
         ("0", None, None),
         ("soon", None, None),
     ],
+    ids=["none", "ours", "ours by name", "another's", "zero", "no number"],
 )
 def test_a_sign_of_life_is_due_twice_as_often_as_asked(
     monkeypatch: pytest.MonkeyPatch, microseconds: str | None, pid: str | None, seconds: float | None
