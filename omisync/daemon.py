@@ -11,6 +11,7 @@ import structlog
 
 from omisync import __version__
 from omisync.config import OmisellSettings, Settings
+from omisync.log import keep_telling_repeats, tell_repeats
 from omisync.omisell import Authorizer, Budget, Shares, connect
 from omisync.schedule import Schedule, Timetable
 from omisync.service_manager import notify, watchdog_interval
@@ -157,6 +158,7 @@ class Daemon:
                 async with asyncio.timeout(GOODBYE):
                     await self._leases.resign()
             await self._database.close()
+            tell_repeats(everything=True)
             self._log.info("stopped")
         return 0
 
@@ -251,6 +253,7 @@ class Daemon:
                 group.create_task(self._forever("teller", self._teller.tell, NOTICES_EVERY)),
                 group.create_task(breaker.run()),
                 group.create_task(self._feed_watchdog()),
+                group.create_task(keep_telling_repeats(BEAT_EVERY)),
             ]
             group.create_task(sender.run(grace))
             group.create_task(refresher.run(grace))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import sys
@@ -10,6 +11,9 @@ from typing import Any, Literal, TextIO
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
+
+from omisync.journal import JournalHandler, is_journal
+from omisync.repeats import Repeats
 
 MASK = "***"
 
@@ -65,6 +69,8 @@ def configure(
     format: Literal["auto", "console", "json"] = "auto",  # noqa: A002 (the configuration's own word)
     level: str = "info",
     stream: TextIO | None = None,
+    *,
+    sums_up: bool = False,
 ) -> None:
     """Sends structlog's and the standard library's logs to one stream, one event a line.
 
@@ -73,7 +79,8 @@ def configure(
     Args:
         format: `console` for people, `json` for the journal; `auto` decides by whether `stream` is a terminal.
         level: `debug`, `info`, `warning` or `error`.
-        stream: standard error by default.
+        stream: standard error by default. If that is the journal, lines go there by its own protocol, with fields.
+        sums_up: gather failures that repeat; `tell_repeats` has to be called now and then.
     """
     stream = sys.stderr if stream is None else stream
     console = format == "console" or (format == "auto" and stream.isatty())
@@ -86,6 +93,7 @@ def configure(
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
+            *([_repeats() or Repeats()] if sums_up else []),
             *shared,
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],
@@ -93,7 +101,9 @@ def configure(
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(stream)
+    handler: logging.Handler = logging.StreamHandler(stream)
+    if is_journal(stream):
+        handler = JournalHandler(handler)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name, structlog.stdlib.ExtraAdder()],
@@ -105,6 +115,9 @@ def configure(
         )
     )
     root = logging.getLogger()
+    for old in root.handlers:
+        if isinstance(old, JournalHandler):
+            old.close()
     root.handlers = [handler]
     root.setLevel(level.upper())
     for name in NOISY:
@@ -112,6 +125,24 @@ def configure(
     for name in USUAL:
         logging.getLogger(name).setLevel(logging.DEBUG if level == "debug" else logging.ERROR)
     logging.captureWarnings(capture=True)
+
+
+def tell_repeats(*, everything: bool = False) -> None:
+    """Tells what has been gathered of failures for a minute, or all of it, as before an end."""
+    if (repeats := _repeats()) is not None:
+        repeats.tell(everything=everything)
+
+
+async def keep_telling_repeats(every: float) -> None:
+    """Does so every so many seconds, until it is cancelled."""
+    while True:
+        await asyncio.sleep(every)
+        tell_repeats()
+
+
+def _repeats() -> Repeats | None:
+    """The one at work: loggers that were made before keep it, so a new set-up does as well."""
+    return next((one for one in structlog.get_config()["processors"] if isinstance(one, Repeats)), None)
 
 
 def _renderers(*, console: bool, colours: bool) -> list[Processor]:

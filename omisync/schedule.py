@@ -187,7 +187,7 @@ class Schedule:
             async with asyncio.timeout(limit):
                 await job()
         except TimeoutError:
-            self._log.error("a scheduled job took too long and was ended", job=name, seconds=limit)
+            self._log.warning("a scheduled job took too long and was ended", job=name, seconds=limit)
         except (StoreError, OmisellError, Incomplete) as error:
             self._log.warning("a scheduled job did not succeed; it runs again in time", job=name, error=str(error))
         except Exception:  # noqa: BLE001 - a fault in a job must not end the timetable; told with its traceback

@@ -39,7 +39,11 @@ def _with_logs(common: Common) -> Settings:
     from omisync import log
 
     settings = common.settings()
-    log.configure("json" if common.json else settings.log.format, "debug" if common.debug else settings.log.level)
+    log.configure(
+        "json" if common.json else settings.log.format,
+        "debug" if common.debug else settings.log.level,
+        sums_up=True,
+    )
     return settings
 
 

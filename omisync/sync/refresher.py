@@ -179,7 +179,7 @@ class Refresher:
             await self._fetch(fetch, cls, log)
         except StoreError as error:
             # the lease runs out by itself and the fetch is made again: reading twice harms nobody
-            log.warning("a detail could not be applied now", error=str(error))
+            log.info("a detail could not be applied now", error=str(error))
         finally:
             self._flight.drop(fetch.omisell_order_number)
 
@@ -237,7 +237,7 @@ class Refresher:
 
     async def _failed(self, fetch: Fetch, why: str, log: structlog.stdlib.BoundLogger) -> None:
         if fetch.attempts + 1 >= MOST_FAILED:
-            log.error("an order's detail cannot be had; left to the next sweep", error=why)
+            log.warning("an order's detail cannot be had; left to the next sweep", error=why)
             await self._orders.drop(fetch, "unhandled")
         else:
             await self._give_back(fetch, FAILED.delay(fetch.attempts), spent=1, error=why)

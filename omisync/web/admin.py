@@ -43,7 +43,16 @@ class Renders(Protocol):
 class Admin:
     """The pages that show, and the way in and out."""
 
-    def __init__(self, lookout: Lookout, metrics: Renders, access: Access, pages: Pages, forecast: Foresee) -> None:
+    def __init__(
+        self,
+        lookout: Lookout,
+        metrics: Renders,
+        access: Access,
+        pages: Pages,
+        forecast: Foresee,
+        log: FilteringBoundLogger,
+    ) -> None:
+        self._log = log
         self._lookout = lookout
         self._metrics = metrics
         self._access = access
@@ -128,6 +137,7 @@ class Admin:
         form = await request.post()
         session = self._access.log_in(str(form.get("token", "")).strip())
         if session is None:
+            self._log.warning("a wrong token at the admin page", client=request.remote or "unix")
             return self.door.ask(
                 request, status=401, wrong="That is not the token. It is admin.token of the configuration."
             )
@@ -207,7 +217,7 @@ def admin_app(
 
     app = web.Application(middlewares=[careful], client_max_size=MAX_FORM)
     lookout = Lookout(source, log)
-    admin = Admin(lookout, metrics, access, pages or Pages(), forecast)
+    admin = Admin(lookout, metrics, access, pages or Pages(), forecast, log)
     app.add_routes(admin.routes())
-    app.add_routes(Deeds(source, lookout, admin.door).routes())
+    app.add_routes(Deeds(source, lookout, admin.door, log).routes())
     return app

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Sequence
 from typing import Final, Literal, Protocol, TypeVar
 
 from aiohttp import web
+from structlog.typing import FilteringBoundLogger
 
 from omisync.store.errors import StoreError
 from omisync.store.operator import KINDS, Change
@@ -53,8 +54,9 @@ class Mends(Protocol):
 class Deeds:
     """The forms of the pages. What cannot be undone is shown, and asked again, before it is done."""
 
-    def __init__(self, source: Mends, lookout: Lookout, door: Door) -> None:
+    def __init__(self, source: Mends, lookout: Lookout, door: Door, log: FilteringBoundLogger) -> None:
         self._source = source
+        self._log = log
         self._lookout = lookout
         self._door = door
 
@@ -95,18 +97,20 @@ class Deeds:
         form = await request.post()
         reason = " ".join(str(form.get("reason", "")).split())[:REASON_LENGTH] or None
         try:
-            await self._soon(self._source.pause(_kind(form.get("kind")), reason, WHO))
+            await self._soon(self._source.pause(kind := _kind(form.get("kind")), reason, WHO))
         except StoreError as error:
             return self._away(request, error)
+        self._log.info("sending paused", kind=kind or "all", by=WHO)
         raise web.HTTPSeeOther("/")
 
     async def resume(self, request: web.Request) -> web.StreamResponse:
         """`POST /resume`: sending of `kind`, or of both, goes on."""
         form = await request.post()
         try:
-            await self._soon(self._source.resume(_kind(form.get("kind")), WHO))
+            await self._soon(self._source.resume(kind := _kind(form.get("kind")), WHO))
         except StoreError as error:
             return self._away(request, error)
+        self._log.info("sending resumed", kind=kind or "all", by=WHO)
         raise web.HTTPSeeOther("/")
 
     async def _soon(self, change: Awaitable[Result]) -> Result:
@@ -128,9 +132,13 @@ class Deeds:
         )
 
     def _changed(self, request: web.Request, changes: Sequence[Change], action: str) -> web.Response:
-        done = sum(change.done for change in changes)
-        told = sorted(changes, key=lambda change: change.done)[:CHANGES_SHOWN]  # first what was left alone, and why
         verb = {"retry": "retried", "discard": "discarded"}[action]
+        done = sum(change.done for change in changes)
+        for change in changes:
+            if change.done:
+                facts = {"order_number": change.order_number, "outbox_id": change.id, "by": WHO}
+                self._log.info(f"{change.kind} {verb}", **facts)
+        told = sorted(changes, key=lambda change: change.done)[:CHANGES_SHOWN]  # first what was left alone, and why
         return self._door.page("changed.html", request, shown=told, done=done, of=len(changes), verb=verb)
 
     def _away(self, request: web.Request, error: StoreError) -> web.Response:

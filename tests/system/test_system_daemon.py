@@ -86,6 +86,25 @@ async def test_sighup_reads_log_level_and_secrets_again(made: World) -> None:
     await until(lambda: made.simulator.ledger.pushes["delivered"] >= 1)
 
 
+async def test_the_log_tells_each_orders_story_by_its_number_alone(made: World) -> None:
+    made.simulator.faults.set("error_after", times=1, endpoints=["order.add"])
+    daemon = made.replica()
+    await made.start(daemon, pushed_to=True)
+    for number in ("A-1", "A-10"):
+        await made.place(number)
+        await made.known(number, 200)
+    await made.at_rest()
+    stories = {
+        number: [line["event"] for line in daemon.log if line.get("order_number") == number]
+        for number in ("A-1", "A-10")
+    }
+    assert stories["A-1"][:2] == ["the call failed; it will be tried again", "order.add adopted"]
+    assert stories["A-10"][0] == "order.add added"
+    # and no line speaks of an order without its number
+    assert [line for line in daemon.log if "A-1" in str(line) and "order_number" not in line] == []
+    assert {line["level"] for line in daemon.log} == {"info"}  # a retry is no error
+
+
 async def test_a_bad_configuration_at_sighup_changes_nothing(made: World) -> None:
     daemon = made.replica()
     await made.start(daemon, pushed_to=True)

@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 import structlog
 from aiohttp import web
-from structlog.typing import EventDict, FilteringBoundLogger
+from structlog.typing import EventDict, FilteringBoundLogger, Processor
 
 from omisync.omisell.authorization import Authorizer
 from omisync.store.inbox import Delivery
@@ -120,6 +120,7 @@ class Logged:
     """What was logged."""
 
     entries: list[EventDict] = field(default_factory=list)
+    before: list[Processor] = field(default_factory=list)
 
     def logger(self) -> FilteringBoundLogger:
         def keep(_: object, level: str, event: EventDict) -> EventDict:
@@ -127,7 +128,7 @@ class Logged:
             raise structlog.DropEvent
 
         made: FilteringBoundLogger = structlog.wrap_logger(
-            None, processors=[keep], wrapper_class=structlog.make_filtering_bound_logger(0)
+            None, processors=[*self.before, keep], wrapper_class=structlog.make_filtering_bound_logger(0)
         )
         return made
 
