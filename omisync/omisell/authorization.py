@@ -5,7 +5,6 @@ accepted under `auto`: nobody without the secret can make any of them [omisell-a
 """
 
 import base64
-import hashlib
 import hmac
 from collections.abc import Sequence
 from typing import Final, Literal, TypeAlias, get_args
@@ -97,7 +96,7 @@ def _accepted(form: str, secret: str, body: bytes, callback_url: str | None) -> 
     if form == "token":
         return [key.strip()]
     signed = body if form == "hmac-body" else (callback_url or "").encode() + b"|" + body
-    digest = hmac.new(key, signed, hashlib.sha256)
+    digest = hmac.digest(key, signed, "sha256")  # in one go: a third of the time of an HMAC object
     if form == "hmac-body":
-        return [digest.hexdigest().encode(), base64.b64encode(digest.digest())]
-    return [digest.hexdigest().encode()]
+        return [digest.hex().encode(), base64.b64encode(digest)]
+    return [digest.hex().encode()]

@@ -90,9 +90,12 @@ def parse_push(body: bytes) -> Push:
         raise BadPush("body", "must be a JSON object")
     event = (_string(payload.get("event")) or _string(payload.get("event_type")) or "")[:MAX_EVENT]
     data = payload.get("data")
-    if event in ORDER_EVENTS:
-        _check(data)
     named = data if isinstance(data, dict) else {}
+    if event in ORDER_EVENTS:
+        checked = _checked(data)
+        status_id, updated_time = checked.status_id, checked.updated_time
+    else:
+        status_id, updated_time = integer(named.get("status_id")), integer(named.get("updated_time"))
     category = _CATEGORIES.get(event.partition(".")[0], "other") if "." in event else "other"
     order_number, omisell_order_number = number(named.get("order_number")), number(named.get("omisell_order_number"))
     return Push(
@@ -100,8 +103,8 @@ def parse_push(body: bytes) -> Push:
         request_id=_identity(payload.get("request_id")),
         order_number=order_number,
         omisell_order_number=omisell_order_number,
-        status_id=integer(named.get("status_id")),
-        updated_time=moment(named.get("updated_time")),
+        status_id=status_id,
+        updated_time=moment(updated_time),
         shop_id=integer(payload.get("shop_id")),
         seller_id=integer(payload.get("seller_id")),
         category=category,
@@ -148,12 +151,15 @@ class _OrderData(BaseModel):
     created_time: _Whole = None
 
 
-def _check(data: object) -> None:
+_NOTHING: Final = _OrderData()
+
+
+def _checked(data: object) -> _OrderData:
     """Raise BadPush naming the first field of an order event's `data` that is not as documented."""
     if data is None:
-        return  # names no order: kept as unhandled
+        return _NOTHING  # names no order: kept as unhandled
     try:
-        _OrderData.model_validate(data)
+        return _OrderData.model_validate(data)
     except ValidationError as error:
         fault = error.errors(include_url=False, include_context=False, include_input=False)[0]
         path = ".".join(["data", *(str(part) for part in fault["loc"][:1])])

@@ -2,11 +2,11 @@
 
 import asyncio
 import ssl
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 from structlog.typing import FilteringBoundLogger
 
@@ -43,6 +43,22 @@ class Limits:
     check_every: float = 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class Straight:
+    """A listener's one busy route: its plain requests spare the way through aiohttp's router and application.
+
+    Attributes:
+        path: as it stands in a request's head.
+        handler: answers a POST to it.
+    """
+
+    path: str
+    handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+
+STRAIGHT: Final = web.AppKey("STRAIGHT", Straight)
+
+
 class Connections:
     """Every open connection, and since when it has been silent.
 
@@ -57,8 +73,10 @@ class Connections:
         loop: asyncio.AbstractEventLoop,
         log: FilteringBoundLogger,
         tls: ssl.SSLContext | None = None,
+        straight: Straight | None = None,
     ) -> None:
         self._manager = manager
+        self._straight = straight
         self._application = manager.request_handler
         manager.request_handler = self._answer
         self._limits = limits
@@ -156,7 +174,16 @@ class Connections:
         self._busy += 1
         self._judge()
         try:
-            answer = await self._application(request)
+            straight = self._straight
+            if (
+                straight is not None
+                and request.method == hdrs.METH_POST
+                and request.rel_url.raw_path == straight.path
+                and hdrs.EXPECT not in request.headers
+            ):
+                answer = await straight.handler(request)
+            else:
+                answer = await self._application(request)
             if self.draining:
                 answer.force_close()
             return answer

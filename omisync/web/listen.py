@@ -10,7 +10,7 @@ import structlog
 from aiohttp import hdrs, web
 from structlog.typing import FilteringBoundLogger
 
-from omisync.web.connections import Connections, Limits
+from omisync.web.connections import STRAIGHT, Connections, Limits
 from omisync.web.sockets import Listen, inherited, open_servers
 from omisync.web.tls import Certificate
 
@@ -109,6 +109,7 @@ async def serve(
         asyncio.get_running_loop(),
         log or structlog.get_logger(),
         None if tls is None else tls.context,
+        app.get(STRAIGHT),
     )
     try:
         servers = await open_servers(connections, listen, name, passed)

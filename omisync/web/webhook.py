@@ -13,7 +13,9 @@ from omisync.store.inbox import Delivery
 from omisync.web.answers import Answer, Answers
 from omisync.web.body import Bodies, BodyLimits, Broken, NoRoom, TooLarge, TooSlow
 from omisync.web.clients import Clients, is_forwarded
+from omisync.web.connections import STRAIGHT, Straight
 from omisync.web.metrics import NO_EVENT
+from omisync.web.patience import Patience
 from omisync.web.trouble import Sparingly, fault
 
 STORE_SECONDS: Final = 2.0
@@ -81,12 +83,13 @@ class Webhook:
         self._log = log
         self._trouble = Sparingly(log)
         self._store_seconds = store_seconds
+        self._storing = Patience(store_seconds)
         self._pinned = pinned
         self._clients = clients
         self._forms_seen: set[str] = set()
         self._answers = Answers()
 
-    async def receive(self, request: web.Request) -> Answer:
+    async def receive(self, request: web.BaseRequest) -> Answer:
         """One push: read, proved, understood, stored, answered."""
         began = time.perf_counter()
         event = NO_EVENT
@@ -125,8 +128,7 @@ class Webhook:
             body=body,
         )
         try:
-            async with asyncio.timeout(self._store_seconds):
-                new = await self._inbox.add(delivery)
+            new = await self._storing.wait(self._inbox.add(delivery))
         except TimeoutError:
             return self._unavailable(f"the database did not answer within {self._store_seconds:g} s")
         except asyncio.CancelledError:
@@ -165,7 +167,7 @@ class Webhook:
                 self._trouble.error("push not stored for a reason that nobody thought of", **fault(error))
                 return "unavailable", self._answers.unavailable()
 
-    async def receive_if_allowed(self, request: web.Request) -> Answer:
+    async def receive_if_allowed(self, request: web.BaseRequest) -> Answer:
         """One push, of which nothing is read if it comes from where nobody may push."""
         if self._clients.admits(request):
             return await self.receive(request)
@@ -244,5 +246,8 @@ def webhook_app(
         clients=clients,
     )
     app = web.Application()
-    app.router.add_post(path, webhook.receive_if_allowed if clients.is_choosy else webhook.receive)
+    receive = webhook.receive_if_allowed if clients.is_choosy else webhook.receive
+    resource = app.router.add_resource(path)
+    resource.add_route(hdrs.METH_POST, receive)
+    app[STRAIGHT] = Straight(resource.canonical, receive)
     return app
