@@ -121,7 +121,7 @@ class Parcel(_Answer):
     def from_row(cls, row: Mapping[str, object]) -> "Parcel":
         """Read one row of a detail's `parcels`."""
         items = "catalogue_items" if "catalogue_items" in row else "items"
-        read = {*cls.model_fields, items}
+        read = {*cls.model_fields, items} - ({"items", "others"} - {items})
         return cls.model_validate({**row, "others": {name: row[name] for name in row if name not in read}})
 
 

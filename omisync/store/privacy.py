@@ -53,6 +53,7 @@ class Privacy:
                 await self._hooks.in_turn(connection, part)
                 good = [row["order_number"] for row in await _held(connection, part) if _refusal(row) is None]
                 await self._hooks.call(connection, await _forget(connection, good, "retention"))
+            await self._database.rows("privacy.empty_pushes", order_numbers=good)
             forgotten += len(good)
         return forgotten
 
@@ -81,6 +82,8 @@ async def forget_one(database: Database, number: str, *, by: str, dry_run: bool,
                 if hook:
                     await connection.value("hooks.postpone", event_id=event_id, seconds=0.0, error=None)
             await connection.value("operator.note", who=by, action="forget", subject=order_number, data="{}")
+    if refused is None and not dry_run:
+        await database.rows("privacy.empty_pushes", order_numbers=[order_number])
     return Forgetting(order_number, refused, held["forgotten_at"] is not None, rows)
 
 

@@ -69,15 +69,13 @@ WITH chosen AS (
     UPDATE omisync.returns AS t SET data = omisync.without_personal_data(t.data)
     FROM chosen AS c WHERE t.order_number = c.order_number
 ), pushes AS (
+    -- those being judged just now are held by whoever may wait for us: their turn is afterwards, see empty_pushes
     UPDATE omisync.inbox AS i SET body = ''
-    FROM chosen AS c WHERE i.omisell_order_number = c.omisell_order_number
+    FROM chosen AS c WHERE i.omisell_order_number = c.omisell_order_number AND i.state <> 'new'
 ), events AS (
     UPDATE omisync.order_events AS e
     SET data = omisync.without_personal_data(e.data) - ARRAY['why', 'noted', 'changed', 'error']
     FROM chosen AS c WHERE e.order_number = c.order_number AND jsonb_typeof(e.data) = 'object'
-), fetches AS (
-    UPDATE omisync.refreshes AS f SET error = NULL
-    FROM chosen AS c WHERE f.omisell_order_number = c.omisell_order_number AND f.error IS NOT NULL
 ), told AS (
     INSERT INTO omisync.order_events (order_number, omisell_order_number, kind, old_status_id, new_status_id, source)
     SELECT c.order_number, c.omisell_order_number, 'forgotten', c.status_id, c.status_id, :source::text
@@ -85,3 +83,10 @@ WITH chosen AS (
     RETURNING id, order_number
 )
 SELECT id AS event_id, order_number FROM told;
+
+-- name: empty_pushes(order_numbers)
+-- Pushes of forgotten orders that were not judged yet. In a transaction of its own, after that of `forget`.
+UPDATE omisync.inbox AS i SET body = '' FROM omisync.orders AS k
+WHERE k.order_number = ANY(:order_numbers::text[]) AND k.forgotten_at IS NOT NULL
+  AND i.omisell_order_number = k.omisell_order_number AND i.body <> ''
+RETURNING i.id;

@@ -1,5 +1,6 @@
 """`omisync orders` on a real database: lists, an order's timeline, and asking for a fetch."""
 
+import io
 import json
 from typing import Any
 
@@ -220,6 +221,24 @@ async def test_an_order_is_forgotten_when_it_is_meant(cli: Any, sql: Any) -> Non
         "removed": True,
     }
     assert await sql.fetchval("SELECT count(*) FROM omisync.hook_calls") == 0
+
+
+class Terminal(io.StringIO):
+    """Somebody who types."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("typed", "code", "gone"), [("y\n", 0, True), ("n\n", 130, False)])
+async def test_at_a_terminal_it_asks_first(
+    cli: Any, sql: Any, monkeypatch: pytest.MonkeyPatch, typed: str, code: int, gone: bool
+) -> None:
+    await final_order(sql)
+    monkeypatch.setattr("sys.stdin", Terminal(typed))
+    ran = await cli("orders", "forget", "WEB-1")
+    assert (ran.code, "Remove the buyer's data of order WEB-1 for good? [y/N]:" in ran.out) == (code, True)
+    assert await sql.fetchval("SELECT forgotten_at IS NOT NULL FROM omisync.orders") is gone
 
 
 async def test_with_a_hook_the_daemon_is_left_its_call(cli: Any, sql: Any) -> None:

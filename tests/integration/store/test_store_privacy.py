@@ -183,10 +183,12 @@ async def test_personal_keys_are_known_in_every_spelling_and_depth_and_others_ar
 
 async def test_a_named_order_is_forgotten_everywhere_and_it_is_recorded(house: Any) -> None:
     outbox_id = await an_order(house)
+    new = json.dumps({"event": "return.updated", "data": {"phone": "0901234567"}}).encode()
+    await house.inbox.add(push("not judged yet", event="return.updated", category="return", body=new))
     before = await house.sql.fetch("SELECT id, kind, occurred_at, new_status_id FROM omisync.order_events ORDER BY id")
     looked = await house.operator.forget("OMI-1", by="an@desk", dry_run=True)
     assert (looked.order_number, looked.refused, looked.again) == ("A-1", None, False)
-    assert looked.rows == {"payloads": 2, "details": 1, "parcels": 1, "returns": 1, "pushes": 1}
+    assert looked.rows == {"payloads": 2, "details": 1, "parcels": 1, "returns": 1, "pushes": 2}
     assert await personal(house) == list(PERSONAL)
     assert await house.operator.forget("A-1", by="an@desk") == looked
     assert await personal(house) == []

@@ -104,6 +104,16 @@ def test_what_is_wrong_is_not_quoted() -> None:
     assert "0900000000" not in str(caught.value)
 
 
+def test_what_else_a_parcel_has_is_kept_as_it_is() -> None:
+    known = {"package_number": "1", "courier_name": "C", "courier_tracking_number": "T", "shipment_status": 300}
+    more = {"courier_service": "Standard", "of_tomorrow": [{"a": None}], "others": 7, "items": "no list"}
+    detail = {"omisell_order_number": "OD1", "parcels": [{**known, "catalogue_items": [{"sku": "S"}], **more}, 7]}
+    (parcel,) = OrderDetail.from_data(detail).parcels
+    assert (parcel.items, parcel.others) == ([{"sku": "S"}], more)
+    (old,) = OrderDetail.from_data({**detail, "parcels": [{**known, "items": [{"sku": "S"}]}]}).parcels
+    assert (old.items, old.others) == ([{"sku": "S"}], {})
+
+
 def test_shops_and_pickups_under_either_name() -> None:
     assert Shop.model_validate({"id": "1", "name": " A "}) == Shop.model_validate({"shop_id": 1, "shop_name": "A"})
     assert Pickup.model_validate({"pickup_id": "1", "name": "W"}) == Pickup.model_validate(
