@@ -8,15 +8,16 @@ from dataclasses import dataclass
 from omisync.checks.addresses import Address, Resolution
 from omisync.checks.order import Facts
 from omisync.config import Settings
-from omisync.remote import open_database, open_omisell, pool_of, tokens_of
-from omisync.store import Database
+from omisync.omisell import Pickup, Shop
+from omisync.remote import list_pickups, list_shops, open_database, open_omisell, pool_of, tokens_of
+from omisync.store import Database, StoreError
 from omisync.store.mirrors import MirrorAge, MirrorName, Mirrors, SkuRow
 from omisync.sync.mirrors import MirrorKeeper
 from omisync.sync.prepare import gazetteer_of
+from omisync.sync.standing import SKU_LISTS
 
 MOST_SKUS = 5_000_000
 """More than any catalogue has."""
-SKU_LISTS: tuple[MirrorName, ...] = ("catalogue", "products")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,66 @@ async def places(settings: Settings, province: str, district: str, *, refresh: b
         return KnownPlaces(age, None, gazetteer.below(Address()))
     asked = gazetteer.resolve(Address(province, district))
     return KnownPlaces(age, asked, () if asked.address is None else gazetteer.below(asked.address))
+
+
+@dataclass(frozen=True, slots=True)
+class KnownShops:
+    """Shops, and how old the list is; None: it was just read, and there is no database to keep it."""
+
+    age: MirrorAge | None
+    rows: list[Shop]
+
+
+@dataclass(frozen=True, slots=True)
+class KnownPickups:
+    """Warehouses; as `KnownShops`."""
+
+    age: MirrorAge | None
+    rows: list[Pickup]
+
+
+async def shops(settings: Settings, *, refresh: bool) -> KnownShops:
+    """The account's shops: from the copy if there is one; read at Omisell if not, or if `refresh` asks for it.
+
+    Raises:
+        OmisellError, StoreError: they could not be had.
+    """
+    async with open_database(settings) as database:
+        age = await _kept(settings, database, "shops", refresh=refresh)
+        if age is not None:
+            names = ("shop_id", "name", "platform")
+            kept = await Mirrors(database).shops()
+            return KnownShops(age, [Shop.model_validate(dict(zip(names, row, strict=True))) for row in kept])
+    return KnownShops(None, await list_shops(settings))
+
+
+async def pickups(settings: Settings, *, refresh: bool) -> KnownPickups:
+    """The account's warehouses; as `shops`.
+
+    Raises:
+        OmisellError, StoreError: they could not be had.
+    """
+    async with open_database(settings) as database:
+        age = await _kept(settings, database, "pickups", refresh=refresh)
+        if age is not None:
+            kept = await Mirrors(database).pickups()
+            return KnownPickups(
+                age, [Pickup.model_validate(dict(zip(("id", "name"), row, strict=True))) for row in kept]
+            )
+    return KnownPickups(None, await list_pickups(settings))
+
+
+async def _kept(settings: Settings, database: Database, name: MirrorName, *, refresh: bool) -> MirrorAge | None:
+    """How the copy stands, read anew where it was to be or never was; None where no database keeps any."""
+    mirrors = Mirrors(database)
+    try:
+        age = (await mirrors.ages()).get(name)
+    except StoreError:
+        return None
+    if refresh or age is None or age.refreshed_at is None:
+        await _refresh(settings, database, name)
+        age = (await mirrors.ages()).get(name)
+    return age
 
 
 async def facts(settings: Settings) -> Facts:

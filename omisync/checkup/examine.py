@@ -6,6 +6,8 @@ import aiohttp
 
 from omisync.checkup.budget import examine_budget
 from omisync.checkup.database import examine_database
+from omisync.checkup.lists import NAME as LISTS
+from omisync.checkup.lists import examine_lists
 from omisync.checkup.omisell import NAMES, examine_omisell
 from omisync.checkup.tls import examine_clients, examine_tls
 from omisync.checkup.verdict import Check, State, Tell
@@ -42,6 +44,11 @@ async def examine(settings: Settings, tell: Tell, *, offline: bool = False) -> N
             used = None
         else:
             used = await _ask_omisell(settings, database, tell, shared=status is not None)
+    if status is None:
+        tell(Check(LISTS, State.SKIPPED, "needs the schema"))
+    else:
+        for one in examine_lists(settings.checks, settings.omisell.paths, status.lists):
+            tell(one)
     tell(examine_signature(settings.webhook))
     for one in await examine_tls(settings.webhook, asks=not offline):
         tell(one)

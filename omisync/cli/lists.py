@@ -11,13 +11,11 @@ import typer
 
 from omisync.cli import output
 from omisync.cli.failures import FAILED, CommandFailed
-from omisync.cli.options import Common, Config, Debug, Json, examples
+from omisync.cli.options import Common, Config, Debug, Json, Refresh, examples
 
 if TYPE_CHECKING:
     from omisync.checks.addresses import Resolution
     from omisync.store.mirrors import MirrorAge
-
-Refresh = Annotated[bool, typer.Option("--refresh", help="Read the list at Omisell first.")]
 
 
 def add_to(app: typer.Typer) -> None:

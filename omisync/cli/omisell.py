@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Self
 import typer
 
 from omisync.cli import output
-from omisync.cli.failures import FAILED, WrongUsage
-from omisync.cli.options import Common, Config, Debug, Json, examples
+from omisync.cli.failures import FAILED, CommandFailed, WrongUsage
+from omisync.cli.options import Common, Config, Debug, Json, Refresh, examples
 
 if TYPE_CHECKING:
     from omisync.store import Difference
+    from omisync.store.mirrors import MirrorAge
     from omisync.sync.tally import Swept
 
 WIDEST_SINCE = 366 * 86400.0
@@ -57,35 +58,51 @@ def reconcile(
         raise typer.Exit(FAILED)
 
 
-def shops(context: typer.Context, config: Config = None, json: Json = False, debug: Debug = False) -> None:
+def shops(
+    context: typer.Context, refresh: Refresh = False, config: Config = None, json: Json = False, debug: Debug = False
+) -> None:
     """List the account's shops, to find omisell.shop_id.
 
-    Works before shop_id, database or webhook are configured.
+    As of the daemon's last look, or read now if it never looked. Works before shop_id, database or webhook are
+    configured.
     """
     common = Common.of(context, config, json, debug)
     settings = common.settings_for_lookup()
-    from omisync.remote import list_shops
+    from omisync import mirrored
 
-    found = common.run(list_shops(settings))
+    found = common.run(mirrored.shops(settings, refresh=refresh))
+    _require_offered("shops", found.age)
     if common.json:
-        output.print_json([{"shop_id": shop.shop_id, "name": shop.name, "platform": shop.platform} for shop in found])
+        rows = [{"shop_id": shop.shop_id, "name": shop.name, "platform": shop.platform} for shop in found.rows]
+        output.print_json({"list": found.age, "shops": rows})
         return
-    _print_list(
-        ("shop_id", "name", "platform"), [(shop.shop_id, shop.name, shop.platform) for shop in found], "no shops"
-    )
+    rows_shown = [(shop.shop_id, shop.name, shop.platform) for shop in found.rows]
+    _print_list(("shop_id", "name", "platform"), rows_shown, "no shops", found.age)
 
 
-def pickups(context: typer.Context, config: Config = None, json: Json = False, debug: Debug = False) -> None:
-    """List the account's warehouses, to find omisell.pickup_id."""
+def pickups(
+    context: typer.Context, refresh: Refresh = False, config: Config = None, json: Json = False, debug: Debug = False
+) -> None:
+    """List the account's warehouses, to find omisell.pickup_id; as of the daemon's last look, as for shops."""
     common = Common.of(context, config, json, debug)
     settings = common.settings_for_lookup()
-    from omisync.remote import list_pickups
+    from omisync import mirrored
 
-    found = common.run(list_pickups(settings))
+    found = common.run(mirrored.pickups(settings, refresh=refresh))
+    _require_offered("warehouses", found.age)
     if common.json:
-        output.print_json([{"pickup_id": pickup.id, "name": pickup.name} for pickup in found])
+        rows = [{"pickup_id": pickup.id, "name": pickup.name} for pickup in found.rows]
+        output.print_json({"list": found.age, "pickups": rows})
         return
-    _print_list(("pickup_id", "name"), [(pickup.id, pickup.name) for pickup in found], "no pickup addresses")
+    rows_shown = [(pickup.id, pickup.name) for pickup in found.rows]
+    _print_list(("pickup_id", "name"), rows_shown, "no pickup addresses", found.age)
+
+
+def _require_offered(what: str, age: MirrorAge | None) -> None:
+    if age is not None and not age.offered and age.refreshed_at is None:
+        raise CommandFailed(
+            f"this account offers no list of {what} at the path in [omisell.paths]; the check that needs it is off"
+        )
 
 
 def seconds_of(since: str) -> float:
@@ -105,14 +122,17 @@ def seconds_of(since: str) -> float:
     return seconds
 
 
-def _print_list(names: Sequence[str], rows: Sequence[Sequence[object]], nothing: str) -> None:
+def _print_list(names: Sequence[str], rows: Sequence[Sequence[object]], nothing: str, age: MirrorAge | None) -> None:
+    read = "" if age is None or age.refreshed_at is None else f"read {output.ago(age.refreshed_at)}"
     if not rows:
-        output.say(nothing)
+        output.say(", ".join(filter(None, (nothing, read))))
         return
     made = output.table(*names, wrap=["name"])
     for one in rows:
         output.row(made, *one)
     output.console().print(made)
+    if read:
+        output.say(read)
 
 
 def _print_swept(swept: Swept, *, dry_run: bool) -> None:

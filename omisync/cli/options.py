@@ -31,6 +31,8 @@ Config = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
+Refresh = Annotated[bool, typer.Option("--refresh", help="Read the list at Omisell first.")]
+
 UNKNOWN_YET = {
     "omisell.shop_id": 1,
     "webhook.secret": "not known yet",

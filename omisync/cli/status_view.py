@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from omisync.cli import output
+from omisync.sync.standing import off_without
 
 if TYPE_CHECKING:
     from omisync.omisell.forecast import Clearing, Forecast
@@ -78,6 +79,7 @@ def _facts(status: Status, ahead: Forecast, now: dt.datetime) -> Iterator[tuple[
     yield "token", _token(status)
     yield "budget", _budget(status)
     yield "replicas", _replicas(status, now)
+    yield "lists", _lists(status)
     yield "schema", output.clean(status.schema_version)
 
 
@@ -146,6 +148,23 @@ def _replicas(status: Status, now: dt.datetime) -> Text:
     if status.leader is None:
         lines.append("\nnobody leads at this moment", WARN)
     return lines
+
+
+def _lists(status: Status) -> Text:
+    if not status.lists:
+        return Text("none of Omisell's was read yet", WARN)
+    without = off_without(status.lists)
+    text = Text()
+    for place, age in enumerate(status.lists):
+        text.append("\n" if place else "")
+        text.append(f"{age.name}: ")
+        if age.refreshed_at is not None:
+            text.append(f"{age.row_count:,}, read {output.span(age.age or 0.0)} ago")
+        if not age.offered:
+            text.append(f"not offered by the account; {without[age.name]}", WARN)
+        elif age.error is not None:
+            text.append_text(output.clean(f" (since then: {output.shortened(age.error, 120)})", WARN))
+    return text
 
 
 def _sweeps(status: Status, now: dt.datetime) -> list[RenderableType]:

@@ -12,6 +12,7 @@ import asyncpg
 
 from omisync.store.database import Connection, Database, Record
 from omisync.store.history import ByHand, History, LastDay, Latest
+from omisync.store.mirrors import MirrorAge
 from omisync.store.outbox import Kind
 from omisync.store.privacy import Forgetting, forget_one
 
@@ -72,6 +73,7 @@ class Status:
             was asked for, `owed` for one that can wait.
         last_push_at: when the last push came.
         last_sweep_at: when the last sweep that succeeded ended.
+        lists: the copies of Omisell's lists that were ever tried.
     """
 
     outbox: Mapping[str, int]
@@ -94,6 +96,7 @@ class Status:
     backlog: Mapping[str, int] = field(default_factory=dict)
     last_push_at: dt.datetime | None = None
     last_sweep_at: dt.datetime | None = None
+    lists: Sequence[MirrorAge] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +181,7 @@ class Operator:
             sweeps = [SweepRun(**dict(row)) for row in await connection.rows("operator.sweeps", most=10)]
             forms = await connection.rows("operator.webhook_forms")
             findings = await connection.rows("operator.findings", most=50)
+            lists = [MirrorAge(**dict(row)) for row in await connection.rows("mirrors.ages")]
         assert depths is not None  # noqa: S101 - a SELECT without FROM always has its row
         ratios = [r.state["budget_used_ratio"] for r in replicas if r.state.get("budget_used_ratio") is not None]
         return Status(
@@ -206,6 +210,7 @@ class Operator:
             },
             last_push_at=depths["last_push_at"],
             last_sweep_at=depths["last_sweep_at"],
+            lists=lists,
         )
 
     async def latest(self) -> Latest:

@@ -13,6 +13,7 @@ import jinja2
 from aiohttp import web
 
 from omisync.checks.refusals import ADVICE, advice_on
+from omisync.sync.standing import off_without
 
 SECURITY: Final = {
     "Content-Security-Policy": (
@@ -60,6 +61,7 @@ class Pages:
             lstrip_blocks=True,
         )
         self._templates.filters.update(duration=duration, moment=_moment, ago=self._ago, iso=_iso, reason=reason)
+        self._templates.filters["off_without"] = off_without
         self._templates.globals["static"] = {name: file.url for name, file in self.static.items()}
 
     def page(self, template: str, *, status: int = 200, **shown: Any) -> web.Response:

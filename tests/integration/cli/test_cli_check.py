@@ -45,6 +45,7 @@ NAMES = [
     "omisell clock",
     "shop_id",
     "pickup_id",
+    "lists",
     "webhook signature",
     "certificate",
     "webhook clients",
@@ -83,6 +84,7 @@ async def test_all_is_well(cli: Any, simulator: Any) -> None:
     assert [one["name"] for one in ran.json["checks"]] == NAMES
     states = {one["name"]: one["state"] for one in ran.json["checks"]}
     assert states.pop("certificate") == "skipped"  # a proxy's
+    assert states.pop("lists") == "skipped"  # no daemon has read any
     assert set(states.values()) == {"ok"}
     assert dict(simulator.ledger.calls) == {"token.get": 1, "shop.list": 1, "pickup.list": 1}
     said = found(ran)
@@ -173,7 +175,7 @@ async def test_an_empty_database_wants_a_migration(cli: Any, empty_dsn: str) -> 
     cli.change({"database": {"dsn": empty_dsn}})
     ran = await cli("check", "--json")
     assert ran.code == 1
-    assert ran.err == "omisync: 1 of 15 checks failed: schema\n"
+    assert ran.err == "omisync: 1 of 16 checks failed: schema\n"
     state, said = found(ran)["schema"]
     assert state == "failed"
     assert said.startswith("schema omisync lacks 0001_outbox, ")
@@ -288,7 +290,7 @@ async def test_wrong_credentials(cli: Any) -> None:
     cli.change({"omisell": {"api_secret": "wr0ng"}})
     ran = await cli("check", "--json")
     assert ran.code == 1
-    assert ran.err == "omisync: 1 of 15 checks failed: omisell\n"
+    assert ran.err == "omisync: 1 of 16 checks failed: omisell\n"
     state, said = found(ran)["omisell"]
     assert state == "failed"
     assert said.startswith("Omisell gives no token: HTTP 401")
@@ -781,6 +783,37 @@ async def test_the_admin_listener(cli: Any, status: int, state: str, words: str)
         await runner.cleanup()
     assert got == state
     assert words in said
+
+
+# Omisell's lists
+
+
+async def test_how_old_the_lists_are_and_what_is_off_without_one_that_is_not_offered(cli: Any, sql: Any) -> None:
+    cli.change({"omisell.paths": {"provinces": "/api/v2/public/nowhere"}})
+    for command in ("shops", "pickups", "skus"):
+        assert (await cli(command, "--refresh")).code == 0
+    await cli("locations", "--refresh")
+    await sql.execute("UPDATE omisync.mirrors SET refreshed_at = now() - interval '1 day' WHERE name = 'shops'")
+    ran = await cli("check", "--json", "--offline")
+    assert ran.code == 0
+    said = [(one["state"], one["says"], one["advice"]) for one in ran.json["checks"] if one["name"] == "lists"]
+    assert said[0][0] == "ok"
+    assert "pickups (2, read 0 s ago)" in said[0][1]
+    assert said[1:] == [
+        (
+            "warning",
+            "shops: last read 24 h ago, though it is due every 60 min",
+            "is the daemon running? `omisync status` says so",
+        ),
+        (
+            "warning",
+            "locations: the account offers no list at /api/v2/public/nowhere; addresses are not checked",
+            "set omisell.paths.provinces if Omisell names another path",
+        ),
+    ]
+    ran = await cli("status")
+    assert "locations: not offered by the account; addresses are not checked" in ran.out
+    assert "shops: 3, read 1d ago" in ran.out
 
 
 # The budget

@@ -33,25 +33,54 @@ async def test_shops_are_found_before_anything_but_omisell_is_configured(cli: An
 
 async def test_shops_as_json(cli: Any, simulator: Any) -> None:
     ran = await cli("shops", "--json")
-    assert ran.json[0] == {"shop_id": 21001, "name": "Cửa hàng Web", "platform": "custom"}
-    assert len(ran.json) == 3
+    assert ran.json["shops"][0] == {"shop_id": 21001, "name": "Cửa hàng Web", "platform": "custom"}
+    assert len(ran.json["shops"]) == ran.json["list"]["row_count"] == 3
     assert (await cli("shops")).code == 0
     assert simulator.ledger.calls["token.get"] == 1
+
+
+async def test_shops_are_of_the_last_look_and_say_how_long_ago_that_was(cli: Any, simulator: Any, sql: Any) -> None:
+    await cli("shops")
+    await sql.execute("UPDATE omisync.mirrors SET refreshed_at = now() - interval '2 hours' WHERE name = 'shops'")
+    await sql.execute("UPDATE omisync.mirror_shops SET name = 'as of then' WHERE shop_id = 21001")
+    ran = await cli("shops")
+    assert ran.lines[2] == "21001 as of then custom"
+    assert ran.lines[-1] == "read 2h ago"
+    assert simulator.ledger.calls["shop.list"] == 1
+    ran = await cli("shops", "--refresh")
+    assert ran.lines[2] == "21001 Cửa hàng Web custom"
+    assert ran.lines[-1] == "read 0s ago"
+    assert simulator.ledger.calls["shop.list"] == 2
+
+
+async def test_without_a_database_shops_and_pickups_are_read_at_omisell(cli: Any, empty_dsn: str) -> None:
+    cli.change({"database": {"dsn": empty_dsn}})
+    ran = await cli("shops", "--json")
+    assert (ran.code, ran.json["list"], len(ran.json["shops"])) == (0, None, 3)
+    assert (await cli("pickups")).lines[2:] == ["167 Kho Hà Nội", "168 Kho Sài Gòn"]
+
+
+async def test_an_account_that_offers_no_list_says_that_the_check_is_off(cli: Any) -> None:
+    cli.change({"omisell.paths": {"pickup_list": "/api/v2/public/nothing"}})
+    ran = await cli("pickups")
+    assert (ran.code, ran.out) == (1, "")
+    assert "this account offers no list of warehouses at the path in [omisell.paths]" in ran.err
+    assert "the check that needs it is off" in ran.err
 
 
 async def test_pickups(cli: Any) -> None:
     ran = await cli("pickups")
     assert ran.code == 0
     assert ran.lines[0] == "pickup_id name"
-    assert ran.lines[2:] == ["167 Kho Hà Nội", "168 Kho Sài Gòn"]
-    assert (await cli("pickups", "--json")).json[1] == {"pickup_id": 168, "name": "Kho Sài Gòn"}
+    assert ran.lines[2:] == ["167 Kho Hà Nội", "168 Kho Sài Gòn", "read 0s ago"]
+    assert (await cli("pickups", "--json")).json["pickups"][1] == {"pickup_id": 168, "name": "Kho Sài Gòn"}
 
 
 async def test_an_account_with_nothing_in_it(cli: Any, simulator: Any) -> None:
     simulator.configure(SimulatorConfig(account=AccountConfig(shops=(), pickups=())))
     simulator.reset()
-    assert (await cli("shops")).out == "no shops\n"
-    assert (await cli("pickups")).out == "no pickup addresses\n"
+    assert (await cli("shops")).out == "no shops, read 0s ago\n"
+    assert (await cli("pickups")).out == "no pickup addresses, read 0s ago\n"
 
 
 async def test_wrong_credentials_are_1(cli: Any) -> None:
@@ -71,8 +100,8 @@ async def test_omisell_away_is_3(cli: Any, simulator: Any) -> None:
         assert ran.err.count("\n") == 1
 
 
-async def test_omisell_refusing_is_1_with_its_words(cli: Any) -> None:
-    cli.change({"omisell.paths": {"shop_list": "/api/v2/public/nothing"}})
+async def test_omisell_refusing_is_1_with_its_words(cli: Any, simulator: Any, empty_dsn: str) -> None:
+    cli.change({"omisell.paths": {"shop_list": "/api/v2/public/nothing"}, "database": {"dsn": empty_dsn}})
     ran = await cli("shops")
     assert ran.code == 1
     assert ran.err.startswith("omisync: Omisell refused shop.list: HTTP 404")
