@@ -12,7 +12,9 @@ from omisync.config import OmisellSettings, Settings
 from omisync.omisell import Budget, OmisellClient, Pickup, SharedPool, Shop, StoredToken, TokenStore, connect
 from omisync.store import Database, Hooks, Leases, Orders, StoreError, Sweeps, TokenTable
 from omisync.store.bucket import SharedBucket
+from omisync.store.comparison import Comparison
 from omisync.sync.budget import SharedBudget
+from omisync.sync.comparing import Named, duplicates, missing_there, named, parcels_apart
 from omisync.sync.sweeper import Sweeper
 from omisync.sync.tally import Swept
 from omisync.sync.tokens import SharedTokens
@@ -136,16 +138,49 @@ async def sweep_now(
     Raises:
         OmisellError, Incomplete, StoreError: it could not be done.
     """
+    async with _open_sweeper(settings) as (_, sweeper, _):
+        return await sweeper.manual(since, dry_run=dry_run, on_page=on_page)
+
+
+async def compare_now(
+    settings: Settings, since: float, *, parcels: bool, on_progress: Callable[[int, int], None]
+) -> tuple[int, list[Named]]:
+    """How many orders changed in the last `since` seconds at Omisell, and every difference to our tables, by name.
+
+    Args:
+        settings: the configuration.
+        since: seconds.
+        parcels: compare the parcels as well, at a call an order.
+        on_progress: told how many orders were read, and of how many.
+
+    Raises:
+        OmisellError, Incomplete, StoreError: it could not be done.
+    """
+    async with _open_sweeper(settings) as (omisell, sweeper, database):
+        comparison = Comparison(database)
+        compared = await sweeper.compare(since, on_page=on_progress)
+        found = [named(difference) for difference in compared.differences]
+        # whether the list includes the first second of its window is not known
+        found += await missing_there(comparison, compared.listed, compared.begin + 1, settings.omisell.shop_id)
+        found += duplicates(compared.listed)
+        if parcels:
+            found += await parcels_apart(omisell, comparison, compared.listed, on_progress)
+        return len(compared.listed), found
+
+
+@contextlib.asynccontextmanager
+async def _open_sweeper(settings: Settings) -> AsyncIterator[tuple[OmisellClient, Sweeper, Database]]:
     async with open_database(settings) as database:
         tokens = SharedTokens(TokenTable(database, Leases(database, __version__)))
         await tokens.load()  # without the tables a sweep is of no use: say so before Omisell is asked
+        hooks = Hooks(database, settings.hooks.on_change, settings.hooks.timeout)
         async with open_omisell(settings.omisell, tokens, pool_of(database, tokens)) as omisell:
             sweeper = Sweeper(
                 omisell,
-                Orders(database, Hooks(database)),
+                Orders(database, hooks),
                 Sweeps(database),
                 Uncounted(),
                 shop_id=settings.omisell.shop_id,
                 overlap=settings.reconcile.overlap,
             )
-            return await sweeper.manual(since, dry_run=dry_run, on_page=on_page)
+            yield omisell, sweeper, database

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Self
 
@@ -16,6 +17,7 @@ from omisync.cli.options import Common, Config, Debug, Json, Refresh, examples
 if TYPE_CHECKING:
     from omisync.store import Difference
     from omisync.store.mirrors import MirrorAge
+    from omisync.sync.comparing import Named
     from omisync.sync.tally import Swept
 
 WIDEST_SINCE = 366 * 86400.0
@@ -24,7 +26,9 @@ WIDEST_SINCE = 366 * 86400.0
 
 def add_to(app: typer.Typer) -> None:
     """Puts the commands into the tree."""
-    app.command(epilog=examples("reconcile --since 30d --dry-run"))(reconcile)
+    app.command(
+        epilog=examples("reconcile --since 30d --dry-run", "reconcile --dry-run --parcels --csv > differences.csv")
+    )(reconcile)
     app.command(epilog=examples("shops"))(shops)
     app.command(epilog=examples("pickups"))(pickups)
 
@@ -33,29 +37,71 @@ def reconcile(
     context: typer.Context,
     since: Annotated[str, typer.Option(metavar="DURATION", help="How far to reach back: 12h, 7d.")] = "7d",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the differences; exit 1 if any.")] = False,
+    parcels: Annotated[
+        bool, typer.Option("--parcels", help="With --dry-run: compare parcels too, at a call an order.")
+    ] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="With --dry-run: print the differences as CSV.")] = False,
     config: Config = None,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Compare Omisell's orders with our tables now.
 
-    What differs is fetched by the daemon.
+    What differs is fetched by the daemon. With --dry-run nothing is changed: the differences are named, missing here,
+    missing there, another status, changed since, parcels, duplicates.
     """
     common = Common.of(context, config, json, debug)
     seconds = seconds_of(since)
+    if (parcels or csv) and not dry_run:
+        raise WrongUsage("--parcels and --csv go with --dry-run")
+    if csv and common.json:
+        raise WrongUsage("--csv or --json, not both")
     settings = common.settings()
-    from omisync.remote import sweep_now
+    from omisync.remote import compare_now, sweep_now
 
-    with _Progress(shown=not common.json) as progress:
-        swept = common.run(sweep_now(settings, seconds, dry_run=dry_run, on_page=progress.on_page))
-    if common.json:
-        output.print_json(
-            {"seen": swept.seen, "differences": swept.differences, "dry_run": dry_run, "repairs": len(swept.repairs)}
-        )
+    with _Progress(shown=not (common.json or csv)) as progress:
+        if not dry_run:
+            swept = common.run(sweep_now(settings, seconds, on_page=progress.on_page))
+            found: list[Named] = []
+            seen = swept.seen
+        else:
+            swept = None
+            seen, found = common.run(compare_now(settings, seconds, parcels=parcels, on_progress=progress.on_page))
+    if swept is None:
+        _print_named(seen, found, parcels=parcels, as_json=common.json, as_csv=csv)
+        if found:
+            raise typer.Exit(FAILED)
+    elif common.json:
+        differences, repairs = swept.differences, len(swept.repairs)
+        output.print_json({"seen": seen, "differences": differences, "dry_run": False, "repairs": repairs})
     else:
-        _print_swept(swept, dry_run=dry_run)
-    if dry_run and swept.differences:
-        raise typer.Exit(FAILED)
+        _print_swept(swept)
+
+
+def _print_named(seen: int, found: Sequence[Named], *, parcels: bool, as_json: bool, as_csv: bool) -> None:
+    if as_json:
+        output.print_json({"seen": seen, "differences": found, "dry_run": True, "parcels_compared": parcels})
+        return
+    columns = ("kind", "order_number", "omisell_order_number", "here", "there", "asked")
+    if as_csv:
+        import csv
+
+        # unlike the table's, these cells are data: as they are
+        rows = csv.writer(sys.stdout, lineterminator="\n")
+        rows.writerow(columns)
+        rows.writerows([getattr(one, column) for column in columns] for one in found)
+        sys.stdout.flush()
+        return
+    if found:
+        made = output.table("difference", "order", "at Omisell", "here", "there", "fetch", wrap=["here", "there"])
+        for one in found:
+            asked = "asked for" if one.asked else ""
+            output.row(made, one.kind, one.order_number, one.omisell_order_number, one.here, one.there, asked)
+        output.console().print(made)
+    compared = "1 order" if seen == 1 else f"{seen} orders"
+    differences = "1 difference" if len(found) == 1 else f"{len(found)} differences"
+    without = "" if parcels else "; parcels were not compared (--parcels, a call an order)"
+    output.say(f"{compared} compared, {differences}{without}; nothing was changed")
 
 
 def shops(
@@ -135,7 +181,7 @@ def _print_list(names: Sequence[str], rows: Sequence[Sequence[object]], nothing:
         output.say(read)
 
 
-def _print_swept(swept: Swept, *, dry_run: bool) -> None:
+def _print_swept(swept: Swept) -> None:
     if swept.differences:
         made = output.table("order", "at Omisell", "difference", "here", "there", wrap=["difference"])
         for one in swept.differences:
@@ -143,10 +189,9 @@ def _print_swept(swept: Swept, *, dry_run: bool) -> None:
                 made, one.order_number, one.omisell_order_number, _words(one), one.known_status_id, one.status_id
             )
         output.console().print(made)
-    asked = "would be fetched" if dry_run else "will be fetched"
     compared = "1 order" if swept.seen == 1 else f"{swept.seen} orders"
     differ = "1 differs" if len(swept.differences) == 1 else f"{len(swept.differences)} differ"
-    output.say(f"{compared} compared, {differ}, {len(swept.repairs)} {asked}")
+    output.say(f"{compared} compared, {differ}, {len(swept.repairs)} will be fetched")
 
 
 def _words(difference: Difference) -> str:

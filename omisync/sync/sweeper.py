@@ -5,13 +5,14 @@ What the list shows goes into `orders` as it is read; a sweep costs pages, not o
 
 import contextlib
 import datetime as dt
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 
 import structlog
 
 from omisync.clock import since_boot
 from omisync.omisell import CallClass, ListedOrder, Refused, Throttled
-from omisync.store import Listed, Orders, SweepKind, Sweeps
+from omisync.store import Difference, Listed, Orders, SweepKind, Sweeps
 from omisync.sync.lag import LagNotes
 from omisync.sync.listed import listed_of
 from omisync.sync.listing import Incomplete, read_window
@@ -26,6 +27,20 @@ FULL_WINDOW = 86_400  # seconds of Omisell's time that the daily sweep looks at 
 LEAST_LISTED = 2  # open orders in such a window below which a fetch is no dearer than a page, and brings more
 OWED_DELAY = 0.0  # seconds that details owed after a sweep wait: whatever budget is spare may bring them
 PUSH_GRACE = 60.0  # seconds after a change until its push is held to be lost
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """What a comparison read and found.
+
+    Attributes:
+        begin: since when, Omisell's clock, Unix seconds.
+        listed: the orders of the list, by Omisell's number.
+    """
+
+    begin: int
+    listed: Mapping[str, ListedOrder]
+    differences: tuple[Difference, ...]
 
 
 class Sweeper:
@@ -126,11 +141,20 @@ class Sweeper:
 
         if not dry_run:
             return await self._entered("manual", begin, now, work, on_page=on_page)
-        tally = Tally(on_page)
-        listed = await self._read(begin, now + AHEAD, tally.window())
-        for part in _parts(listed):
-            tally.differences += await self._orders.differing(part)
-        return Swept(len(listed), tuple(tally.differences))
+        compared = await self.compare(since, on_page=on_page)
+        return Swept(len(compared.listed), compared.differences)
+
+    async def compare(self, since: float, *, on_page: Callable[[int, int], None] | None = None) -> Compared:
+        """What changed in the last `since` seconds, and where our tables differ; nothing is changed nor asked for.
+
+        Raises:
+            OmisellError, Incomplete, StoreError: as for `incremental`.
+        """
+        now = await self._now()
+        begin = now - int(since)
+        listed = await self._read(begin, now + AHEAD, Tally(on_page).window())
+        differences = [found for part in _parts(listed) for found in await self._orders.differing(part)]
+        return Compared(begin, listed, tuple(differences))
 
     async def _now(self) -> int:
         """Omisell's clock, in whole seconds: of Omisell's own telling, for this machine's may be hours off."""

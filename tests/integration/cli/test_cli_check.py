@@ -142,7 +142,7 @@ async def test_a_database_that_is_away_is_3_and_the_rest_is_looked_at(cli: Any, 
     cli.change({"database": {"dsn": nobody_there}})
     ran = await cli("check", "--json")
     assert ran.code == 3
-    assert ran.err == "omisync: 1 of 14 checks failed: database\n"
+    assert ran.err == "omisync: 1 of 15 checks failed: database\n"
     assert ran.json["ok"] is False
     said = found(ran)
     assert said["database"][0] == "unreachable"
@@ -798,7 +798,7 @@ async def test_how_old_the_lists_are_and_what_is_off_without_one_that_is_not_off
     assert ran.code == 0
     said = [(one["state"], one["says"], one["advice"]) for one in ran.json["checks"] if one["name"] == "lists"]
     assert said[0][0] == "ok"
-    assert "pickups (2, read 0 s ago)" in said[0][1]
+    assert said[0][1].startswith("pickups (2, read ")
     assert said[1:] == [
         (
             "warning",

@@ -49,6 +49,7 @@ VACUUM ANALYZE
 
 THROUGHOUT: Final[Mapping[str, str]] = {
     "checkup.pending_adds": "omisync check, by hand",
+    "comparison.changed_since": "omisync reconcile --dry-run, by hand",
     "history.orders_by_the_hour": "the page's history: a window of time, cached by the page",
     "history.pushes_by_the_hour": "the same",
     "history.repairs": "the same",
@@ -142,6 +143,8 @@ def values(query: str, parameter: str) -> Any:
         "error": None,
         "seconds": 1.0,
         "holder": uuid.UUID(int=1),
+        "begin": 1_760_000_000,
+        "fresh": 60.0,
         "page_size": 100,
         "since_seconds": 86400,
         "window_from": 1_760_000_000,

@@ -12,6 +12,7 @@ import pytest
 from omisync.omisell import CallClass, Clearing, Forecast
 from omisync.store.errors import SchemaError, StoreError, StoreUnavailable
 from omisync.store.history import ByHand, Hour, LastDay, Latest, PushSeen, Repair, Table
+from omisync.store.mirrors import MirrorAge
 from omisync.store.operator import (
     Change,
     Finding,
@@ -307,6 +308,21 @@ async def test_more_failed_rows_than_are_shown_are_told(admin: Start) -> None:
     page.source.state = replace(STATUS, failed=200)
     _, text, _ = await page.get("/")
     assert "The newest 1 of 200." in text
+
+
+async def test_how_old_omisells_lists_are_and_what_is_off_without_one(admin: Start) -> None:
+    page = await admin()
+    page.source.state = replace(
+        STATUS,
+        lists=[
+            MirrorAge("catalogue", NOW, 60.0, 60.0, 1204, offered=True, error=EVIL),
+            MirrorAge("locations", None, None, 60.0, 0, offered=False, error="none"),
+        ],
+    )
+    _, text, _ = await page.get("/")
+    assert "<td>catalogue</td><td>1,204</td>" in text
+    assert "not offered by the account; addresses are not checked" in text
+    assert EVIL not in text
 
 
 async def test_trouble_is_told_at_the_top(admin: Start) -> None:
