@@ -9,7 +9,6 @@ from rich.console import Console
 
 from omisync.simulator import AccountConfig, ListConfig, OrderConfig, SimulatorConfig
 
-
 SOON = {f"read {seconds}s ago" for seconds in range(60)}
 """The machine may be busy."""
 
