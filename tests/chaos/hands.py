@@ -25,12 +25,11 @@ TERMINATE: Final = """
     SELECT pg_terminate_backend(pid) FROM (
         SELECT pid FROM pg_stat_activity
         WHERE datname = current_database() AND usename IN ('omisync', 'shop_app')
-        ORDER BY random() LIMIT $1) AS some
+        ORDER BY random() LIMIT $1) AS chosen
 """
 SET_MOOD: Final = "UPDATE chaos.mood SET mode = $1"
 LISTEN_SECONDS: Final = 1.0
 BY_ITSELF: Final = "daemons that ended by themselves"
-DATABASE_TROUBLE: Final = (*DATABASE_AWAY, asyncpg.PostgresError)
 
 
 async def listens(session: aiohttp.ClientSession, url: str) -> bool:
@@ -175,10 +174,7 @@ class Hands:
         async def terminate(connection: Any) -> None:
             until = time.monotonic() + seconds
             while time.monotonic() < until:
-                killed = await connection.fetch(
-                    TERMINATE,
-                    2,
-                )
+                killed = await connection.fetch(TERMINATE, 2)
                 self.done["backends killed"] += len(killed)
                 await asyncio.sleep(2 / a_second)
 
@@ -190,7 +186,7 @@ class Hands:
         opened: list[Any] = []
         with self._recoveries.trouble("connections exhausted"):
             try:
-                with contextlib.suppress(*DATABASE_TROUBLE):
+                with contextlib.suppress(*DATABASE_AWAY):
                     while len(opened) < connections:
                         opened += [await asyncpg.connect(self._stage.shop_dsn, timeout=STATEMENT_SECONDS)]
                 self.done["idle connections"] = max(self.done["idle connections"], len(opened))
@@ -302,13 +298,13 @@ class Hands:
         while True:
             try:
                 connection = await asyncpg.connect(self._stage.servers.admin_dsn, timeout=STATEMENT_SECONDS)
-            except DATABASE_TROUBLE:
+            except DATABASE_AWAY:
                 if time.monotonic() > deadline:
                     return
                 await asyncio.sleep(0.2)
                 continue
             try:
-                with contextlib.suppress(*DATABASE_TROUBLE):
+                with contextlib.suppress(*DATABASE_AWAY):
                     await work(connection)
                 return
             finally:

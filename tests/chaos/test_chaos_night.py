@@ -33,6 +33,8 @@ async def night(options: Options) -> None:
     assert report.done.get(BY_ITSELF, 0) == 0
     assert report.done.get("SIGTERM without exit 0", 0) == 0
     assert report.done["database restarts"] >= 1
+    assert report.done["backends killed"] > 0
+    assert report.done["idle connections"] > 0
     assert report.omisell["faults"]["push_drop"] > 0
 
 
