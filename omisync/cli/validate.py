@@ -66,10 +66,18 @@ def validate(
         return
     report = _Report(OUTBOX if file is None else file, as_json=common.json)
     check = _check(common) if lists else _against_the_model
+    seen = _Seen()
     if file is None:
-        _check_outbox(common, report, check)
+        _check_outbox(common, report, check, seen)
     else:
-        _check_file(file, report, check)
+        _check_file(file, report, check, seen)
+    if seen.beyond:
+        from omisync.add_order.repeats import MOST
+
+        print(  # noqa: T201 (a word about the check itself)
+            f"omisync: among more than {MOST:,} orders, those after them were held for repeats against the first only",
+            file=sys.stderr,
+        )
     report.end()
 
 
@@ -140,13 +148,42 @@ def _check(common: Common) -> Check:
     return check
 
 
-def _check_file(file: str, report: _Report, check: Check) -> None:
+class _Seen:
+    """The order numbers that came before."""
+
+    def __init__(self) -> None:
+        from omisync.add_order.repeats import Repeats
+
+        self._repeats = Repeats()
+
+    @property
+    def beyond(self) -> bool:
+        """Whether there were more than are remembered."""
+        return self._repeats.full
+
+    def faults(self, order: object, line: int) -> list[Fault]:
+        """The fault of an order whose number stood before."""
+        number = order.get("order_number") if isinstance(order, dict) else None
+        if not isinstance(number, str) or not number:
+            return []
+        first = self._repeats.first_line(number, line)
+        if first is None:
+            return []
+        from omisync.add_order import Fault
+
+        return [Fault("order_number", f"is the same as in line {first}; an order number is used once in a shop")]
+
+
+def _check_file(file: str, report: _Report, check: Check, seen: _Seen) -> None:
     from omisync.add_order import read_orders
 
     try:
         with _opened(file) as stream:
             for read in read_orders(stream):
-                report.tell(read.line, check(read.order) if read.fault is None else [read.fault])
+                faults = (
+                    [read.fault] if read.fault is not None else check(read.order) + seen.faults(read.order, read.line)
+                )
+                report.tell(read.line, faults)
     except BrokenPipeError:
         raise
     except OSError as error:
@@ -161,7 +198,7 @@ def _opened(file: str) -> contextlib.AbstractContextManager[TextIO]:
     return Path(file).open(encoding="utf-8", errors="replace")
 
 
-def _check_outbox(common: Common, report: _Report, check: Check) -> None:
+def _check_outbox(common: Common, report: _Report, check: Check, seen: _Seen) -> None:
     settings = common.settings()
     from omisync.remote import open_database
     from omisync.store.checkup import Inspection
@@ -169,6 +206,7 @@ def _check_outbox(common: Common, report: _Report, check: Check) -> None:
     async def work() -> None:
         async with open_database(settings) as database:
             async for row_id, payload in Inspection(database).pending_adds():
-                report.tell(row_id, check(json_module.loads(payload)))
+                order = json_module.loads(payload)
+                report.tell(row_id, check(order) + seen.faults(order, row_id))
 
     common.run(work())

@@ -20,7 +20,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def test_good_orders(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    file.write_text(GOOD * 1500, "utf-8")
+    file.write_text("".join(GOOD.replace("WEB-1", f"WEB-{place}") for place in range(1500)), "utf-8")
     assert main(["validate", str(file)]) == 0
     assert capsys.readouterr() == ("1,500 orders, no faults\n", "")
     file.write_text(GOOD, "utf-8")
@@ -38,6 +38,34 @@ def test_each_fault_is_a_line(file: Path, capsys: pytest.CaptureFixture[str]) ->
         f"{file}:3: order: not JSON: Expecting property name enclosed in double quotes (character 2)",
     ]
     assert err == "omisync: 3 faults in 2 of 3 orders\n"
+
+
+def test_an_order_number_that_came_before_is_named_with_its_line(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = GOOD.replace("WEB-1", "web-1")
+    file.write_text(GOOD + other + "\n" + GOOD + GOOD, "utf-8")
+    assert main(["validate", str(file)]) == 1
+    out, err = capsys.readouterr()
+    assert out.splitlines() == [
+        f"{file}:4: order_number: is the same as in line 1; an order number is used once in a shop",
+        f"{file}:5: order_number: is the same as in line 1; an order number is used once in a shop",
+    ]
+    assert err == "omisync: 2 faults in 2 of 4 orders\n"
+
+
+def test_beyond_what_is_remembered_it_says_so(
+    file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("omisync.add_order.repeats.MOST", 2)
+    lines = [GOOD.replace("WEB-1", number) for number in ("A", "B", "C", "C", "A")]
+    file.write_text("".join(lines), "utf-8")
+    assert main(["validate", str(file)]) == 1
+    out, err = capsys.readouterr()
+    assert out.splitlines() == [
+        f"{file}:5: order_number: is the same as in line 1; an order number is used once in a shop"
+    ]
+    assert "among more than 2 orders" in err
 
 
 def test_faults_as_json(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
