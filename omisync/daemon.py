@@ -58,6 +58,7 @@ LEAD_EVERY = 3.0  # seconds between looks at who leads
 BEAT_EVERY = 5.0  # seconds between signs of life and fresh gauges
 HOOKS_EVERY = 1.0  # seconds between looks at hook calls that wait
 NOTICES_EVERY = 1.0  # seconds between looks at pushes that are events of their own
+WARM_UP = 5.0  # seconds for the first connection; should it take longer, pushes are answered 503 meanwhile
 DATABASE_WAIT = 2.0  # seconds between tries while the database is away at the start
 LISTENER_GRACE = 5.0  # seconds for pushes under way when the listener closes
 GOODBYE = 5.0  # seconds for giving the lead back at the end
@@ -118,6 +119,7 @@ class Daemon:
             StoreMisused: the database refuses the user, or is not there.
         """
         self._take_signals()
+        await self._warm_up()
         webhook = await serve(
             webhook_app(
                 path=self._settings.webhook.path,
@@ -278,6 +280,12 @@ class Daemon:
 
     async def _forever(self, name: str, step: Callable[[], Awaitable[bool]], interval: float) -> None:
         await forever(name, step, interval=interval, wake=Wake(), stopping=self._stopping, steady=True)
+
+    async def _warm_up(self) -> None:
+        """Connects before the first push is taken: after a restart many wait, and none has long to be stored."""
+        with contextlib.suppress(StoreError, TimeoutError):
+            async with asyncio.timeout(WARM_UP):
+                await self._database.value("checkup.clock")
 
     async def _until_the_database_is_there(self) -> None:
         waiting = False

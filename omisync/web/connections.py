@@ -10,6 +10,7 @@ from aiohttp import hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 from structlog.typing import FilteringBoundLogger
 
+from omisync.web.sockets import BACKLOG
 from omisync.web.trouble import fault
 
 REFUSAL: Final = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
@@ -24,7 +25,9 @@ class Limits:
     """What a listener grants its clients; times in seconds, sizes in bytes.
 
     Attributes:
-        connections: open at once. When all are taken, the one that has been silent longest makes room.
+        connections: open at once. When all are taken, the one that has been silent longest makes room. More than can
+            wait in the kernel (`sockets.BACKLOG`): those are accepted all together after a restart, and whose request
+            is there but not read yet looks silent.
         head: from connecting to the end of the first request's head; for a TLS handshake as long besides.
         idle: between requests, and for the head of each later one. Longer than the minute for which proxies keep
             their upstream connections, so that it is they who close them.
@@ -34,7 +37,7 @@ class Limits:
         check_every: how often the silent ones are looked through.
     """
 
-    connections: int = 512
+    connections: int = BACKLOG + 512
     head: float = 10.0
     idle: float = 75.0
     lingering: float = 2.0

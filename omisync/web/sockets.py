@@ -9,8 +9,12 @@ from typing import Final, Protocol
 
 FIRST_INHERITED: Final = 3
 """The number of the first descriptor that systemd passes (sd_listen_fds(3))."""
-BACKLOG: Final = 1024
-"""Connections that wait in the kernel until they are accepted; the kernel's own limit may be lower."""
+BACKLOG: Final = 4096
+"""Connections that wait in the kernel until they are accepted: a minute of restart at fifty pushes a second. As many as
+Linux grants by itself (net.core.somaxconn)."""
+ACCEPTED_AT_ONCE: Final = 8
+"""Connections accepted in one turn of the event loop. After a restart the queue is worked off in such bites: taken in
+one gulp, the first to be read would wait for all the others, longer than a push is given to be stored."""
 UNNAMED: Final = "webhook"
 """Whose a lone inherited socket is, if its name says nothing to us."""
 NAMES: Final = ("webhook", "admin")
@@ -99,11 +103,25 @@ async def open_servers(
     """
     loop = asyncio.get_running_loop()
     if passed:
-        return [await loop.create_server(protocol, sock=sock, backlog=BACKLOG) for sock in passed]
+        return [_queueing(await loop.create_server(protocol, sock=sock, backlog=ACCEPTED_AT_ONCE)) for sock in passed]
     try:
-        return [await loop.create_server(protocol, listen.host, listen.port, reuse_address=True, backlog=BACKLOG)]
+        return [
+            _queueing(
+                await loop.create_server(
+                    protocol, listen.host, listen.port, reuse_address=True, backlog=ACCEPTED_AT_ONCE
+                )
+            )
+        ]
     except OSError as error:
         raise ListenError(_explain(error, listen, name)) from error
+
+
+def _queueing(server: asyncio.Server) -> asyncio.Server:
+    """The server, with the kernel's queue as long as agreed: asyncio has one number for it and for its own bites."""
+    for listening in server.sockets:
+        with socket.socket(fileno=os.dup(listening.fileno())) as same:
+            same.listen(BACKLOG)
+    return server
 
 
 def _explain(error: OSError, listen: Listen, name: str) -> str:

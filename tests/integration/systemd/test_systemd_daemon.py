@@ -17,18 +17,10 @@ import asyncpg
 import pytest
 import trustme
 
-SECONDS = 40.0  # for a process to come up or go down while other tests have the cores
+from tests.system.manager import SECONDS, Manager, managed, open_socket
+
 SECRET = "the secret of the hook"
 LOOK_EVERY = 0.05
-
-PASS_ON = """
-import os, sys
-os.dup2(int(sys.argv[1]), 3)
-os.set_inheritable(3, True)
-os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1", LISTEN_FDNAMES="webhook")
-os.execv(sys.executable, [sys.executable, "-m", "omisync", *sys.argv[2:]])
-"""
-"""What systemd does before it executes a service that belongs to a socket; argv[1] is the socket's descriptor."""
 
 
 def push(number: int) -> bytes:
@@ -66,91 +58,10 @@ def change(config: Path, old: str, new: str) -> None:
     config.write_text(config.read_text().replace(old, new))
 
 
-class Service:
-    """The daemon's process, and what it tells its service manager."""
-
-    def __init__(self, process: asyncio.subprocess.Process, manager: "Manager") -> None:
-        self.process = process
-        self._manager = manager
-
-    async def tells(self, words: str) -> None:
-        """Waits for an assignment that begins with these words."""
-        async with asyncio.timeout(SECONDS):
-            await self._manager.hears(words)
-
-    async def stops(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """Ends it; its exit code."""
-        self.process.send_signal(number)
-        async with asyncio.timeout(SECONDS):
-            return await self.process.wait()
-
-
-class Manager:
-    """Hears notifications and starts daemons, as systemd does."""
-
-    def __init__(self, folder: Path, config: Path) -> None:
-        self._folder = folder
-        self._config = config
-        self._heard: list[str] = []
-        self._news = asyncio.Event()
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._socket.setblocking(False)
-        self._socket.bind(str(folder / "notify"))
-        asyncio.get_running_loop().add_reader(self._socket, self._hear)
-        self.services: list[Service] = []
-
-    def _hear(self) -> None:
-        with contextlib.suppress(BlockingIOError):
-            self._heard += self._socket.recv(65536).decode().splitlines()
-        self._news.set()
-
-    async def hears(self, words: str) -> None:
-        """Waits for an assignment that begins with these words, and forgets what came before it."""
-        while True:
-            for place, line in enumerate(self._heard):
-                if line.startswith(words):
-                    del self._heard[: place + 1]
-                    return
-            self._news.clear()
-            await self._news.wait()
-
-    async def starts(self, *before: str, passed: socket.socket | None = None, **extra: str) -> Service:
-        """Starts `omisync run`, with a socket passed to it if there is one, or through another program."""
-        environment = {key: value for key, value in os.environ.items() if not key.startswith(("OMISYNC_", "LISTEN_"))}
-        environment |= {"NOTIFY_SOCKET": str(self._folder / "notify"), **extra}
-        program = [*before, sys.executable, "-m", "omisync"]
-        if passed is not None:
-            program = [sys.executable, "-c", PASS_ON, str(passed.fileno())]
-        process = await asyncio.create_subprocess_exec(
-            *program,
-            "run",
-            "--config",
-            str(self._config),
-            cwd=self._folder,
-            env=environment,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=None,  # pytest shows it when a test fails
-            pass_fds=() if passed is None else (passed.fileno(),),
-        )
-        service = Service(process, self)
-        self.services.append(service)
-        return service
-
-    async def close(self) -> None:
-        """Ends what is left."""
-        asyncio.get_running_loop().remove_reader(self._socket)
-        self._socket.close()
-        for service in self.services:
-            if service.process.returncode is None:
-                service.process.kill()
-                await service.process.wait()
-
-
 @pytest.fixture
 async def manager(tmp_path: Path, config: Path) -> AsyncIterator[Manager]:
-    made = Manager(tmp_path, config)
-    yield made
-    await made.close()
+    async with managed(tmp_path, config) as made:
+        yield made
 
 
 @pytest.fixture
@@ -181,8 +92,7 @@ async def stored(dsn: str) -> set[str]:
 @pytest.fixture
 def listening() -> Iterator[socket.socket]:
     """A socket as omisync.socket opens it."""
-    with socket.create_server(("127.0.0.1", 0), backlog=1024) as made:
-        made.set_inheritable(True)
+    with open_socket() as made:
         yield made
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -168,16 +168,18 @@ async def serving(logged: Logged) -> AsyncIterator[Callable[..., Awaitable[Serve
 def listener(
     serving: Callable[..., Awaitable[Server]], session: aiohttp.ClientSession, logged: Logged
 ) -> Callable[..., Awaitable[Listener]]:
-    """Starts a webhook listener; keyword arguments go to `webhook_app`, `limits` to the connections."""
+    """Starts a webhook listener; `limits` and `environ` go to `serve`, other keyword arguments to `webhook_app`."""
 
-    async def start(*, limits: Limits | None = None, **options: Any) -> Listener:
+    async def start(
+        *, limits: Limits | None = None, environ: Mapping[str, str] | None = None, **options: Any
+    ) -> Listener:
         inbox, metrics = FakeInbox(), Metrics()
         options.setdefault("authorizer", Authorizer("auto", [SECRET], URL))
         options.setdefault("max_body", 256 * 1024)
         if "bodies" in options:
             options["limits"] = options.pop("bodies")
         app = webhook_app(path=PATH, inbox=inbox, metrics=metrics, log=logged.logger(), **options)
-        server = await serving(app, limits=limits)
+        server = await serving(app, limits=limits, environ=environ or {})
         return Listener(server, inbox, metrics, session, f"http://127.0.0.1:{server.port}")
 
     return start

@@ -1,6 +1,7 @@
 """Opening and closing a listener."""
 
 import asyncio
+import contextlib
 import functools
 import os
 import socket
@@ -13,7 +14,7 @@ from aiohttp import web
 
 from omisync.web import ListenError
 from omisync.web.listen import LAST_WORDS
-from omisync.web.sockets import inherited
+from omisync.web.sockets import BACKLOG, inherited
 
 Start = Callable[..., Awaitable[Any]]
 
@@ -25,6 +26,8 @@ REQUEST = (
     + b"\r\nContent-Length: %d\r\n\r\n" % len(PUSH)
     + PUSH
 )
+
+WAITING = 1000
 
 
 @dataclass
@@ -178,6 +181,26 @@ async def test_closing_an_idle_listener_takes_no_time(listener: Start) -> None:
     began = loop.time()
     await listening.server.close(25)
     assert loop.time() - began < 0.2
+
+
+async def test_every_push_that_waited_for_the_start_is_answered_however_full_the_queue(
+    listener: Start, monkeypatch: Any
+) -> None:
+    """A restart of twenty seconds at fifty pushes a second fills the kernel's queue."""
+    with socket.create_server(("127.0.0.1", 0), backlog=BACKLOG) as passed, contextlib.ExitStack() as stack:
+        waiting = []
+        for _ in range(WAITING):
+            client = stack.enter_context(socket.create_connection(passed.getsockname(), 5))
+            client.sendall(REQUEST)
+            client.setblocking(False)
+            waiting.append(client)
+        monkeypatch.setattr("omisync.web.listen.inherited", functools.partial(inherited, first=passed.fileno()))
+        environ = {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1", "LISTEN_FDNAMES": "webhook"}
+        await listener(environ=environ)
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(30):
+            answers = [await loop.sock_recv(client, 12) for client in waiting]
+    assert set(answers) == {b"HTTP/1.1 200"}
 
 
 async def test_a_socket_passed_by_systemd_is_served_and_left_listening(serving: Start, monkeypatch: Any) -> None:
