@@ -51,7 +51,7 @@ async def examine_database(settings: Settings, database: Database, tell: Tell, *
 async def _examine_schema(settings: Settings, database: Database, inspection: Inspection, tell: Tell) -> Status | None:
     name = settings.database.schema
     try:
-        await require_current(settings.database.dsn.get_secret_value(), name)
+        left = await require_current(settings.database.dsn.get_secret_value(), name)
     except SchemaError as error:
         tell(Check("schema", State.FAILED, str(error)))
         return None
@@ -60,7 +60,11 @@ async def _examine_schema(settings: Settings, database: Database, inspection: In
         tell(Check("schema", State.FAILED, f"{name}: no right to use {', '.join(closed)}", advice))
         return None
     status = await Operator(database).status()
-    tell(Check("schema", State.OK, f"{name} is up to date ({status.schema_version})"))
+    if left.later:
+        advice = "when every daemon is of this version, run `omisync migrate --after`"
+        tell(Check("schema", State.WARNING, f"{name} can be used; {', '.join(left.later)} waits", advice))
+    else:
+        tell(Check("schema", State.OK, f"{name} is up to date ({status.schema_version})"))
     if settings.outbox.notify != await inspection.notifies():
         wanted = "true, but the trigger is not there" if settings.outbox.notify else "false, but the trigger is there"
         tell(Check("notify", State.WARNING, f"outbox.notify is {wanted}", "run `omisync migrate`"))

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 def add_to(app: typer.Typer) -> None:
     """Puts the commands into the tree."""
     app.command(epilog=examples("run --config /etc/omisync/config.toml"))(run)
-    app.command(epilog=examples("migrate --plan"))(migrate)
+    app.command(epilog=examples("migrate --plan", "migrate --after"))(migrate)
 
 
 def run(context: typer.Context, config: Config = None, json: Json = False, debug: Debug = False) -> None:
@@ -50,26 +51,36 @@ def _with_logs(common: Common) -> Settings:
 def migrate(
     context: typer.Context,
     plan: Annotated[bool, typer.Option("--plan", help="Only print what would be applied.")] = False,
+    after: Annotated[
+        bool, typer.Option("--after", help="Also what waits until every daemon is of this version; see Upgrades.")
+    ] = False,
     config: Config = None,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Bring the database's schema up to this version.
 
-    Safe to repeat, and when two start at once. Needs a user who may create the schema.
+    Safe to repeat, when two start at once, and while daemons of the version before are at work: what those could not
+    live with waits for --after. Needs a user who may create the schema.
     """
     common = Common.of(context, config, json, debug)
     settings = common.settings()
     dsn, schema = settings.database.dsn.get_secret_value(), settings.database.schema
     from omisync.store import migrations
 
-    names = common.run(
-        migrations.plan(dsn, schema) if plan else migrations.migrate(dsn, schema, notify=settings.outbox.notify)
-    )
+    names: Sequence[str] = ()
+    if not plan:
+        names = common.run(migrations.migrate(dsn, schema, notify=settings.outbox.notify, after=after))
+    left = common.run(migrations.plan(dsn, schema))
+    if plan:
+        names = sorted((*left.now, *left.later)) if after else left.now
+    later = [name for name in left.later if name not in names]
     if common.json:
-        output.print_json({"schema": schema, "pending" if plan else "applied": names})
+        output.print_json({"schema": schema, "pending" if plan else "applied": names, "after": later})
         return
     for name in names:
         output.say(f"{'would apply' if plan else 'applied'} {name}")
-    if not names:
+    for name in later:
+        output.say(f"waits       {name}: when every daemon is of this version, `omisync migrate --after`", "yellow")
+    if not names and not later:
         output.say(f"schema {schema} is up to date", "green")

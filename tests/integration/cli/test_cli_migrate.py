@@ -15,13 +15,13 @@ async def test_a_plan_and_then_the_deed(cli: Any, empty_dsn: str) -> None:
     ran = await cli("migrate", "--plan")
     assert (ran.code, ran.err) == (0, "")
     assert ran.lines == [f"would apply {name}" for name in NAMES]
-    assert (await cli("migrate", "--plan", "--json")).json == {"schema": "omisync", "pending": NAMES}
+    assert (await cli("migrate", "--plan", "--json")).json == {"schema": "omisync", "pending": NAMES, "after": []}
     ran = await cli("migrate")
     assert ran.code == 0
     assert ran.lines == [f"applied {name}" for name in NAMES]
     ran = await cli("migrate")
     assert (ran.code, ran.out) == (0, "schema omisync is up to date\n")
-    assert (await cli("migrate", "--json")).json == {"schema": "omisync", "applied": []}
+    assert (await cli("migrate", "--json")).json == {"schema": "omisync", "applied": [], "after": []}
 
 
 async def test_a_schema_of_another_name(cli: Any, empty_dsn: str) -> None:

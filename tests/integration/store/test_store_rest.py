@@ -11,7 +11,7 @@ import pytest
 from omisync.store import Database, Ending, Hooks, Leases, Listed, Orders, Outbox, Reached, TokenRow, TokenTable
 from omisync.store.database import CONNECT_TIMEOUT
 from omisync.store.errors import SchemaError, StoreMisused, StoreUnavailable
-from omisync.store.migrations import migrate, plan, require_current, shipped
+from omisync.store.migrations import Plan, migrate, plan, require_current, shipped
 from omisync.store.operator import open_operator
 from omisync.store.sql import Queries, in_schema
 from omisync.store.tokens import TOKEN_LEASE
@@ -302,7 +302,7 @@ async def test_every_query_of_the_daemon_is_one_that_postgres_understands(house:
 
 async def test_migrating_twice_at_once_applies_everything_once(empty_dsn: str) -> None:
     names = [migration.name for migration in shipped()]
-    assert await plan(empty_dsn) == names
+    assert await plan(empty_dsn) == Plan(tuple(names))
     with pytest.raises(SchemaError, match="run `omisync migrate`"):
         await require_current(empty_dsn)
     both = await asyncio.gather(migrate(empty_dsn), migrate(empty_dsn))
