@@ -20,7 +20,7 @@ ACCEPTING: Final = 5
 """Turns of the event loop within which a connection that was accepted before the stop is known."""
 STOPPING: Final = web.AppKey("STOPPING", asyncio.Event)
 """Set when the listener begins to close: an answer without an end of its own ends then."""
-CUT_OFF_SECONDS: Final = 0.25
+CUT_OFF_SECONDS: Final = 2.0
 """For writing the last answers, and for cancelling what the grace did not suffice for."""
 
 
