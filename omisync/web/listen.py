@@ -56,11 +56,14 @@ class Server:
         loop = asyncio.get_running_loop()
         end = loop.time() + max(grace, 0.0)
         for server in self._servers:
-            server.close()
+            for listening in server.sockets:
+                loop.remove_reader(listening.fileno())
         self._connections.draining = True
         self._runner.app[STOPPING].set()
         for _ in range(ACCEPTING):
             await asyncio.sleep(0)
+        for server in self._servers:
+            server.close()  # only now: asyncio drops whom it has accepted and not yet introduced to us
         if self._connections.has_silent:
             await asyncio.sleep(min(LAST_WORDS, max(grace, 0.0)))
         await self._connections.finished(max(end - loop.time(), 0.0))

@@ -13,7 +13,7 @@ import pytest
 from aiohttp import web
 
 from omisync.web import ListenError
-from omisync.web.listen import LAST_WORDS
+from omisync.web.listen import ACCEPTING, LAST_WORDS
 from omisync.web.sockets import BACKLOG, inherited
 
 Start = Callable[..., Awaitable[Any]]
@@ -94,7 +94,8 @@ async def test_closing_finishes_what_is_in_flight_and_takes_nothing_new(listener
     await asyncio.wait_for(listening.inbox.entered.acquire(), 5)
     port = listening.server.port
     closing = asyncio.create_task(listening.server.close(5))
-    await asyncio.sleep(0)
+    for _ in range(2 * ACCEPTING):
+        await asyncio.sleep(0)
     with pytest.raises(ConnectionError):
         await asyncio.open_connection("127.0.0.1", port)
     assert not closing.done()
@@ -201,6 +202,34 @@ async def test_every_push_that_waited_for_the_start_is_answered_however_full_the
         async with asyncio.timeout(30):
             answers = [await loop.sock_recv(client, 12) for client in waiting]
     assert set(answers) == {b"HTTP/1.1 200"}
+
+
+@pytest.mark.parametrize("turns", range(8))
+async def test_a_stop_while_the_queue_is_worked_off_cuts_nobody_off(
+    listener: Start, monkeypatch: Any, turns: int
+) -> None:
+    """Whoever was accepted is answered; the others wait for the next process."""
+    with socket.create_server(("127.0.0.1", 0), backlog=BACKLOG) as passed, contextlib.ExitStack() as stack:
+        clients = []
+        for _ in range(100):
+            client = stack.enter_context(socket.create_connection(passed.getsockname(), 5))
+            client.sendall(REQUEST)
+            client.setblocking(False)
+            clients.append(client)
+        monkeypatch.setattr("omisync.web.listen.inherited", functools.partial(inherited, first=passed.fileno()))
+        environ = {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1", "LISTEN_FDNAMES": "webhook"}
+        listening = await listener(environ=environ)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await asyncio.wait_for(listening.server.close(20), 30)
+        answered = 0
+        for client in clients:
+            with contextlib.suppress(BlockingIOError):
+                assert client.recv(12) == b"HTTP/1.1 200"
+                answered += 1
+        passed.setblocking(False)
+        for _ in range(len(clients) - answered):
+            passed.accept()[0].close()
 
 
 async def test_a_socket_passed_by_systemd_is_served_and_left_listening(serving: Start, monkeypatch: Any) -> None:
