@@ -80,10 +80,9 @@ async def test_what_takes_away_waits_for_the_last_daemon_of_another_version(hous
     await lives(house, "0.0.8")
     with pytest.raises(SchemaError) as told:
         await migrate(house.dsn, after=True)
-    assert re.fullmatch(
-        rf"{re.escape(AFTER)} waits until every daemon is omisync {re.escape(__version__)}; another version still runs: "
-        r"shop-1 \(0\.0\.8, seen \d+ s ago\)\. Restart it with the new version, then run `omisync migrate --after` again",
-        str(told.value),
+    assert re.sub(r"seen \d+ s", "seen N s", str(told.value)) == (
+        f"{AFTER} waits until every daemon is omisync {__version__}; another version still runs: "
+        "shop-1 (0.0.8, seen N s ago). Restart it with the new version, then run `omisync migrate --after` again"
     )
     assert await house.sql.fetchval(COLOUR)  # the first half went through, and is kept
     await house.sql.execute("DELETE FROM omisync.replicas WHERE version = '0.0.8'")
