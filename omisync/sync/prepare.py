@@ -26,6 +26,8 @@ from omisync.store.mirrors import MirrorAge, MirrorName, PlaceRow
 
 LOOK_AGAIN: Final = 15.0  # seconds between looks at whether a copy was renewed
 HOLD_LOOK: Final = 60.0  # seconds until an order that waits for a SKU is looked at again; it costs no call
+SKU_LISTS: Final[tuple[MirrorName, ...]] = ("catalogue", "products")
+MOST_KNOWN: Final = 20_000  # SKUs remembered as known; beyond that all are asked for anew
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +149,8 @@ class Checker:
         self._ages: dict[MirrorName, MirrorAge] = {}
         self._gazetteer: Gazetteer | None = None
         self._gazetteer_of: object = None
+        self._known: set[str] = set()
+        self._known_of: object = None
         self._log = structlog.get_logger("checks")
 
     async def prepare(self, body: dict[str, object]) -> Outcome:
@@ -180,21 +184,40 @@ class Checker:
 
     async def _missing(self, body: dict[str, object]) -> list[str]:
         """SKUs that Omisell does not know, each with the reason why it could not be made known, if that was tried."""
-        if self._rules.skus == "off" or not any(_was_read(self._ages.get(name)) for name in ("catalogue", "products")):
+        if self._rules.skus == "off" or not any(_was_read(self._ages.get(name)) for name in SKU_LISTS):
+            return []
+        asked = [sku for sku in skus_of(body) if sku not in self._known]
+        if not asked:
             return []
         missing = []
-        for sku in await self._mirrors.unknown_skus(skus_of(body)):
+        held_against = self._known_of
+        unknown = await self._mirrors.unknown_skus(asked)
+        if held_against == self._known_of:  # else a renewal was taken up meanwhile
+            self._remember(sku for sku in asked if sku not in unknown)
+        for sku in unknown:
             why = None if self._products is None else await self._products.make(sku)
             if self._products is None or why is not None:
                 missing.append(sku if why is None else f"{sku} ({why})")
         return missing
 
+    def _remember(self, skus: Iterable[str]) -> None:
+        """What a list has, it has until it is renewed; what none has is asked for each time."""
+        if len(self._known) >= MOST_KNOWN:
+            self._known.clear()
+        self._known.update(skus)
+
     async def _look(self) -> None:
         """Takes up a copy that was renewed."""
+        if time.monotonic() < self._look_at:
+            return
         async with self._looking:
             if time.monotonic() < self._look_at:
                 return
             self._ages = await self._mirrors.ages()
+            known_of = [None if age is None else age.refreshed_at for age in map(self._ages.get, SKU_LISTS)]
+            if known_of != self._known_of:
+                self._known.clear()
+                self._known_of = known_of
             places = self._ages.get("locations")
             current = places.refreshed_at if places is not None and _was_read(places) else None
             if self._rules.addresses != "off" and current != self._gazetteer_of:

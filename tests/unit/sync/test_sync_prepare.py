@@ -39,6 +39,7 @@ class Copies:
     places: Sequence[PlaceRow] = PLACES
     skus: set[str] = field(default_factory=lambda: {"TEE-M"})
     readings: int = 0
+    asked: list[list[str]] = field(default_factory=list)
 
     async def ages(self) -> dict[MirrorName, MirrorAge]:
         return self.read
@@ -48,6 +49,7 @@ class Copies:
         return list(self.places)
 
     async def unknown_skus(self, skus: Collection[str]) -> list[str]:
+        self.asked.append(list(skus))
         return [sku for sku in skus if sku not in self.skus]
 
     async def put_sku(self, sku: str, name: str) -> None:
@@ -174,6 +176,46 @@ async def test_hold_waits_for_a_sku_and_lets_go_when_it_is_there() -> None:
     )
     copies.skus |= {"XX", "YY"}
     assert isinstance(await checker.prepare(order("TEE-M", "XX", "YY")), Prepared)
+
+
+async def test_a_sku_that_is_known_is_not_asked_for_with_every_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    copies = Copies()
+    checker = Checker(copies, rules(skus="hold"))
+    assert isinstance(await checker.prepare(order("TEE-M", "XX")), Hold)
+    assert isinstance(await checker.prepare(order("TEE-M")), Prepared)
+    assert isinstance(await checker.prepare(order("TEE-M", "XX")), Hold)
+    assert copies.asked == [["TEE-M", "XX"], ["XX"]]
+    monkeypatch.setattr("omisync.sync.prepare.MOST_KNOWN", 1)
+    copies.skus.add("XX")
+    for _ in range(2):
+        assert isinstance(await checker.prepare(order("TEE-M", "XX")), Prepared)
+    assert copies.asked[2:] == [["XX"], ["TEE-M"]]
+
+
+async def test_a_sku_that_left_the_catalogue_is_unknown_once_the_copy_was_renewed() -> None:
+    copies = Copies()
+    checker = Checker(copies, rules(skus="hold"))
+    assert isinstance(await checker.prepare(order("TEE-M")), Prepared)
+    copies.skus.clear()
+    copies.read["catalogue"] = age("catalogue", refreshed_at=READ + dt.timedelta(hours=1))
+    checker._look_at = 0.0
+    assert isinstance(await checker.prepare(order("TEE-M")), Hold)
+
+
+async def test_a_renewal_during_the_question_leaves_nothing_remembered_of_before() -> None:
+    class Slow(Copies):
+        async def unknown_skus(self, skus: Collection[str]) -> list[str]:
+            answer = await super().unknown_skus(skus)
+            if len(self.asked) == 1:
+                self.skus.clear()
+                self.read["catalogue"] = age("catalogue", refreshed_at=READ + dt.timedelta(hours=1))
+                checker._look_at = 0.0
+                await checker._look()
+            return answer
+
+    checker = Checker(Slow(), rules(skus="hold"))
+    assert isinstance(await checker.prepare(order("TEE-M")), Prepared)
+    assert isinstance(await checker.prepare(order("TEE-M")), Hold)
 
 
 async def test_report_sends_an_unknown_sku_and_says_so() -> None:
