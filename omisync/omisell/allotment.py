@@ -85,6 +85,7 @@ class Allotment:
         self._told_at = -math.inf
         self._tried_at = -math.inf
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = math.inf
         self._task: asyncio.Task[None] | None = None
         self._closed = False
 
@@ -189,16 +190,23 @@ class Allotment:
     # Exchanges with the shared state
 
     def _schedule(self) -> None:
-        """See that the next exchange takes place when it is due."""
-        self._stop_timer()
+        """See that the next exchange takes place when it is due; a timer that stands too early only looks again."""
         if self._task is not None or self._closed:
+            self._stop_timer()
             return  # its end brings us here again
         now = self._clock()
         due = self._due(now)
         if due <= now:
+            self._stop_timer()
             self._task = asyncio.get_running_loop().create_task(self._exchange_now())
-        elif due < math.inf:
-            self._timer = asyncio.get_running_loop().call_later(due - now, self._schedule)
+        elif due < math.inf and (self._timer is None or due < self._timer_at):
+            self._stop_timer()
+            self._timer = asyncio.get_running_loop().call_later(due - now, self._look)
+            self._timer_at = due
+
+    def _look(self) -> None:
+        self._timer = None
+        self._schedule()
 
     def _stop_timer(self) -> None:
         if self._timer is not None:

@@ -4,8 +4,8 @@ import asyncio
 import math
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from types import MappingProxyType
 from typing import Final
 
@@ -19,13 +19,23 @@ PROMISE: Final = 0.25
 
 
 class Call:
-    """A place in the bucket that was given to one call, until that call is over."""
+    """A place in the bucket for one call: waited for on entering, held until the call is over."""
 
-    __slots__ = ("_budget", "_flight")
+    __slots__ = ("_budget", "_cls", "_flight")
 
-    def __init__(self, budget: "Budget", flight: Flight) -> None:
+    def __init__(self, budget: "Budget", cls: CallClass) -> None:
         self._budget = budget
-        self._flight = flight
+        self._cls = cls
+        self._flight: Flight
+
+    async def __aenter__(self) -> "Call":
+        """Wait for the place and take it."""
+        self._flight = self._budget.at_once(self._cls) or await self._budget.wait(self._cls)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """The call is over."""
+        self._budget.land(self._flight)
 
     def observe(self, used: int, size: int) -> None:
         """Tell what this call's answer said in `X-Omisell-Api-Call-Limit: used/size`."""
@@ -68,19 +78,15 @@ class Budget:
         self._turns = Turns(shares or Shares())
         self._queues: dict[CallClass, deque[asyncio.Future[Flight]]] = {cls: deque() for cls in CallClass}
         self._watchers: dict[CallClass, set[asyncio.Future[int]]] = {cls: set() for cls in CallClass}
+        self._lines = (*self._queues.values(), *self._watchers.values())
         self._promised: dict[CallClass, float] = {}
         self._timer: asyncio.TimerHandle | None = None
 
     # What callers ask for
 
-    @asynccontextmanager
-    async def call(self, cls: CallClass) -> AsyncIterator[Call]:
+    def call(self, cls: CallClass) -> Call:
         """Wait for a place and take it; the call is in flight as long as the block lasts."""
-        flight = await self._wait(cls)
-        try:
-            yield Call(self, flight)
-        finally:
-            self.land(flight)
+        return Call(self, cls)
 
     async def wait_available(self, cls: CallClass) -> int:
         """Wait until a call of this class could start, and return how many could; takes nothing.
@@ -109,7 +115,8 @@ class Budget:
     def observe(self, used: int, size: int, flight: Flight | None = None) -> None:
         """Correct our copy of the bucket, both ways, by an answer's `X-Omisell-Api-Call-Limit: used/size`."""
         self._source.observe(used, size, self._clock(), flight)
-        self._pump()
+        if self._has_others():
+            self._pump()
 
     def throttled(self, retry_after: float | None) -> float:
         """Stop all calls for that many seconds: Omisell refused one as too many.
@@ -124,7 +131,8 @@ class Budget:
     def land(self, flight: Flight, *, refund: bool = False) -> None:
         """The call is over; with `refund` it was not made after all."""
         self._source.land(flight, self._clock(), refund=refund)
-        self._pump()
+        if refund or self._has_others():
+            self._pump()
 
     # What is shown
 
@@ -150,7 +158,22 @@ class Budget:
 
     # The queue
 
-    async def _wait(self, cls: CallClass) -> Flight:
+    def at_once(self, cls: CallClass) -> Flight | None:
+        """A place for whoever finds nobody waiting and room: what `wait` would come to, for a fifth of its cost."""
+        now = self._clock()
+        if self._has_others() or self._source.goes_at(0, now) > now:
+            return None
+        flight = self._source.take(now)
+        self._turns.went(cls, (cls,))
+        self._source.plan(0, 0)
+        return flight
+
+    def _has_others(self) -> bool:
+        """Whether anybody waits for a place, or is kept one."""
+        return bool(self._promised) or any(self._lines)
+
+    async def wait(self, cls: CallClass) -> Flight:
+        """A place in its turn; it must be told when the call is over."""
         place: asyncio.Future[Flight] = asyncio.get_running_loop().create_future()
         self._queues[cls].append(place)
         self._pump()
