@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Self
 
 from omisync.omisell.allotment import Allotment
 from omisync.omisell.ledger import Flight, Ledger
@@ -28,7 +28,7 @@ class Call:
         self._cls = cls
         self._flight: Flight
 
-    async def __aenter__(self) -> "Call":
+    async def __aenter__(self) -> Self:
         """Wait for the place and take it."""
         self._flight = self._budget.at_once(self._cls) or await self._budget.wait(self._cls)
         return self

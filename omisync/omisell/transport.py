@@ -74,6 +74,7 @@ class Transport:
         self._timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECT_TIMEOUT)
         self._server_time: float | None = None
         self._seen_at = 0.0
+        self._date: tuple[str | None, float] = (None, 0.0)  # read once a second, not with each answer
 
     def server_time(self) -> float:
         """Omisell's clock, Unix seconds: its last answer's, carried on by ours."""
@@ -135,11 +136,14 @@ class Transport:
     def _note(self, answer: aiohttp.ClientResponse, observe: Callable[[int, int], None]) -> None:
         if limit := _LIMIT.fullmatch(answer.headers.get(_LIMIT_HEADER, "")):
             observe(int(limit[1]), int(limit[2]))
-        try:
-            self._server_time = parsedate_to_datetime(answer.headers.get("Date", "")).timestamp()
-            self._seen_at = since_boot()
-        except (ValueError, OverflowError):
-            pass  # no clock in this answer
+        date = answer.headers.get("Date", "")
+        if date != self._date[0]:
+            try:
+                self._date = (date, parsedate_to_datetime(date).timestamp())
+            except (ValueError, OverflowError):
+                return  # no clock in this answer
+        self._server_time = self._date[1]
+        self._seen_at = since_boot()
 
     def _judge(self, request: Request, status: int, headers: Mapping[str, str], raw: bytes) -> object:
         try:
@@ -180,7 +184,7 @@ def _in_pieces(body: str | None) -> bytes | io.BytesIO | None:
 
 async def _read(answer: aiohttp.ClientResponse, request: Request) -> bytes:
     chunks = bytearray()
-    async for chunk in answer.content.iter_chunked(65536):
+    while chunk := await answer.content.readany():
         chunks += chunk
         if len(chunks) > MAX_ANSWER:
             raise _unavailable(request, f"an answer of more than {MAX_ANSWER} bytes")

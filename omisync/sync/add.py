@@ -1,6 +1,7 @@
 """Adds one order at Omisell so that it is there once: looks before it sends again, adopts what it finds."""
 
 import json
+import re
 from collections.abc import Mapping
 
 from omisync.checks.refusals import explained
@@ -13,6 +14,8 @@ from omisync.sync.ports import OmisellApi
 from omisync.sync.prepare import Hold, Preparer, Unfit, Untouched
 from omisync.sync.rules import FIRST_LOOK, SendingRules
 
+_UNSURE_NUMBER = re.compile(r"\d(?:\d{299}|[eE])|NaN|Infinity")
+"""May be more than JSON or a double holds (Postgres writes a jsonb's numbers in plain digits): then it is tried."""
 UNKNOWN_OUTCOME = "the outcome of an attempt is not known; looking for the order at Omisell before sending again"
 
 
@@ -26,6 +29,7 @@ class Adder:
         self._lookup = lookup
         self._rules = rules
         self._preparer = preparer or Untouched()
+        self._all_defaults = frozenset({*rules.defaults, "created_time"})
 
     async def work(self, claim: Claim, held: Held) -> Ending:
         """Sends, or looks, and says how the claim ends.
@@ -43,8 +47,7 @@ class Adder:
 
     async def _send(self, claim: Claim, held: Held) -> Ending:
         try:
-            body = self._body(claim)
-            _json(body)  # what JSON cannot hold is the shop's fault, told before any check
+            body, text = self._body(claim)
         except (ValueError, RecursionError) as error:
             return self._failed(claim, f"the payload cannot be sent: {type(error).__name__}; is a number out of range?")
         prepared = await self._preparer.prepare(body)
@@ -53,7 +56,8 @@ class Adder:
         if isinstance(prepared, Hold):
             return Ending(claim, "pending", error=prepared.why, delay=prepared.seconds, reached=Reached.NO)
         try:
-            added = await self._omisell.add_order(_json(prepared.body), on_send=held.about_to_send)
+            sent = text if prepared.body is body else _json(prepared.body)
+            added = await self._omisell.add_order(sent, on_send=held.about_to_send)
         except Refused as refusal:
             return await self._refused(claim, refusal)
         final = is_final(added.status_id) if added.status_id is not None else None
@@ -62,7 +66,7 @@ class Adder:
             "done",
             "added",
             event="added",
-            event_data=_json({"outbox_id": claim.id, **prepared.notes()}),
+            event_data=_json({"outbox_id": claim.id, **prepared.notes()}) if prepared.is_noted else _only_id(claim),
             omisell_order_number=added.omisell_order_number,
             status_id=added.status_id,
             status_name=added.status_name,
@@ -143,14 +147,22 @@ class Adder:
             claim, "failed", error=why, spent=1, reached=Reached.NO, event="failed", event_data=_why(claim, why)
         )
 
-    def _body(self, claim: Claim) -> dict[str, object]:
-        body: dict[str, object] = json.loads(claim.payload or "{}")
-        for name, value in self._rules.defaults.items():
-            if body.get(name) is None:
-                body[name] = value
+    def _body(self, claim: Claim) -> tuple[dict[str, object], str]:
+        """What is to be sent, and its JSON: the shop's own text where that can be kept.
+
+        Raises:
+            ValueError: JSON cannot hold it. That is the shop's fault, told before any check.
+        """
+        text = claim.payload or "{}"
+        body: dict[str, object] = json.loads(text)
+        given = body.keys() & self._all_defaults
+        missing = {name: value for name, value in self._rules.defaults.items() if body.get(name) is None}
         if body.get("created_time") is None:
-            body["created_time"] = claim.created_time
-        return body
+            missing["created_time"] = claim.created_time
+        body |= missing
+        if not given.isdisjoint(missing) or len(text) <= len("{}") or _UNSURE_NUMBER.search(text):
+            return body, _json(body)
+        return body, text if not missing else f"{text[:-1]}, {_json(missing)[1:]}"
 
     def after_failure(self, claim: Claim, why: str, *, maybe_applied: bool, outage: bool) -> Ending:
         """How the claim ends when the call failed in a way that time can mend."""
@@ -172,6 +184,10 @@ class Adder:
 
 def _json(value: Mapping[str, object]) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def _only_id(claim: Claim) -> str:
+    return f'{{"outbox_id": {claim.id}}}'
 
 
 def _why(claim: Claim, why: str) -> str:

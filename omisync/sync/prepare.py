@@ -44,6 +44,11 @@ class Prepared:
     changes: tuple[Change, ...] = ()
     findings: tuple[Finding, ...] = ()
 
+    @property
+    def is_noted(self) -> bool:
+        """Whether there is anything for the timeline."""
+        return bool(self.changes or self.findings)
+
     def notes(self) -> dict[str, object]:
         """For the order's timeline; without the buyer's own data."""
         changed = [

@@ -55,6 +55,7 @@ class Sender:
         self._places: dict[Kind, int] = {"order.cancel": max(1, concurrency // 4), "order.add": concurrency}
         self._flight: Flight[OutboxId] = Flight(outbox.renew)
         self._tasks: dict[Kind, set[asyncio.Task[None]]] = {"order.cancel": set(), "order.add": set()}
+        self._has_more: dict[Kind, bool] = {"order.cancel": False, "order.add": False}
         self._stopping = asyncio.Event()
         self._wakes: dict[Kind, Wake] = {"order.cancel": Wake(), "order.add": Wake()}
         self._log = structlog.get_logger("sender")
@@ -98,12 +99,13 @@ class Sender:
         if free <= 0:
             await self._a_place(kind)
             return True
-        if not await self._outbox.is_due(kind):
+        if not self._has_more[kind] and not await self._outbox.is_due(kind):
             return False  # no place in the budget is kept waiting for nothing
+        self._has_more[kind] = False
         room = await unless_set(self._stopping, self._room(cls))
         if room is None:
             return False
-        most = min(free, room)
+        most = min(self._places[kind] - len(self._tasks[kind]), room)  # places have become free meanwhile
         asked_at = since_boot()
         claims = await self._outbox.claim(kind, most)
         for claim in claims:
@@ -111,7 +113,8 @@ class Sender:
             task = asyncio.create_task(self._work(claim, held))
             self._tasks[kind].add(task)
             task.add_done_callback(self._tasks[kind].discard)
-        return len(claims) == most
+        self._has_more[kind] = len(claims) == most
+        return self._has_more[kind]
 
     async def _a_place(self, kind: Kind) -> None:
         await unless_set(self._stopping, asyncio.wait(self._tasks[kind], return_when=asyncio.FIRST_COMPLETED))
@@ -121,40 +124,36 @@ class Sender:
         return await self._budget.wait_available(cls)
 
     async def _work(self, claim: Claim, held: Held) -> None:
-        log = self._log.bind(order_number=claim.order_number, outbox_id=claim.id, attempt=claim.attempts + 1)
         try:
-            ending = await self._decide(claim, held, log)
+            ending = await self._decide(claim, held)
         except asyncio.CancelledError:
             # a stop spends no attempt; what was cut off in flight is uncertain
-            await self._write(
-                Ending(claim, "pending", error="cut off by a stop", reached=_reached(claim, held)), held, log
-            )
+            await self._write(Ending(claim, "pending", error="cut off by a stop", reached=_reached(claim, held)), held)
             raise
         else:
-            await self._write(ending, held, log)
+            await self._write(ending, held)
         finally:
             self._flight.drop(claim.id)
 
-    async def _decide(self, claim: Claim, held: Held, log: structlog.stdlib.BoundLogger) -> Ending:
+    async def _decide(self, claim: Claim, held: Held) -> Ending:
         worker: Adder | Canceller = self._adder if claim.kind == "order.add" else self._canceller
         try:
             return await worker.work(claim, held)
         except OmisellError as error:
-            return await self._judge(worker, claim, error, log)
+            return await self._judge(worker, claim, error)
         except (LeaseLost, Incomplete, StoreError) as error:
             # nothing was sent, or what was sent is told by `_reached`: no attempt of the order's own
             why = str(error) or "the lease may have run out before the request went"
-            log.info("put off", reason=why)
+            self._about(claim).info("put off", reason=why)
             delay = None if isinstance(error, LeaseLost) else PUT_OFF_RETRY
             return Ending(claim, "pending", error=why, delay=delay, reached=_reached(claim, held))
         except Exception as error:
+            log = self._about(claim)
             log.exception("a fault of our own; the row will be tried again")
             why = f"an unexpected fault: {type(error).__name__}"
             return worker.after_failure(claim, why, maybe_applied=held.sent, outage=False)
 
-    async def _judge(
-        self, worker: Adder | Canceller, claim: Claim, error: OmisellError, log: structlog.stdlib.BoundLogger
-    ) -> Ending:
+    async def _judge(self, worker: Adder | Canceller, claim: Claim, error: OmisellError) -> Ending:
         unknown = Reached.MAYBE if claim.uncertain else Reached.NO
         if isinstance(error, Throttled):
             return Ending(claim, "pending", error=str(error), reached=unknown)  # it is the budget that waits
@@ -162,17 +161,21 @@ class Sender:
             await self._breaker.suspect()
             return Ending(claim, "pending", error=str(error), delay=AUTH_RETRY, reached=unknown)
         outage = isinstance(error, Unavailable) and await self._breaker.suspect()
-        log.info("the call failed; it will be tried again", error=str(error), outage=outage)
+        self._about(claim).info("the call failed; it will be tried again", error=str(error), outage=outage)
         maybe = isinstance(error, Unavailable) and error.maybe_applied
         return worker.after_failure(claim, str(error), maybe_applied=maybe, outage=outage)
 
-    async def _write(self, ending: Ending, held: Held, log: structlog.stdlib.BoundLogger) -> None:
+    async def _write(self, ending: Ending, held: Held) -> None:
         try:
             ours = await self._finish(ending)
         except StoreError as error:
-            log.warning("the ending could not be written; the row will be taken up again", error=str(error))
+            names = _names(ending.claim)
+            self._log.warning(
+                "the ending could not be written; the row will be taken up again", error=str(error), **names
+            )
             return
         except Exception as error:
+            log = self._about(ending.claim)
             log.exception("the database would not take the ending; the row will be tried again")
             why = f"its outcome could not be written down: {type(error).__name__}"
             ending = Ending(
@@ -182,8 +185,9 @@ class Sender:
                 await self._finish(ending)
             return
         if ours:
-            self._tell(ending, log)
+            self._tell(ending)
         elif held.sent:
+            log = self._about(ending.claim)
             log.warning("the lease had gone; whoever has it looks at Omisell before sending")
 
     async def _finish(self, ending: Ending) -> bool:
@@ -197,15 +201,21 @@ class Sender:
                     raise
                 await asyncio.sleep(FINISH_RETRY)
 
-    def _tell(self, ending: Ending, log: structlog.stdlib.BoundLogger) -> None:
+    def _tell(self, ending: Ending) -> None:
+        names = _names(ending.claim)
         if ending.omisell_order_number is not None:
-            log = log.bind(omisell_order_number=ending.omisell_order_number)
+            names["omisell_order_number"] = ending.omisell_order_number
         if ending.outcome is not None:
             self._counters.outbox_done(ending.claim.kind, ending.outcome)
-            log.info(f"{ending.claim.kind} {ending.outcome}")  # noqa: G004 - a closed set of event names
+            self._log.info(f"{ending.claim.kind} {ending.outcome}", **names)
         elif ending.state == "failed":
             # the reason is the row's: Omisell's words may quote the buyer, which no log must
-            log.error(f"{ending.claim.kind} failed", see=f"omisync outbox show {ending.claim.id}")  # noqa: G004 - a closed set of event names
+            see = f"omisync outbox show {ending.claim.id}"
+            self._log.error(f"{ending.claim.kind} failed", see=see, **names)
+
+    def _about(self, claim: Claim) -> structlog.stdlib.BoundLogger:
+        bound: structlog.stdlib.BoundLogger = self._log.bind(**_names(claim))
+        return bound
 
     async def _renew(self) -> None:
         while True:
@@ -229,3 +239,8 @@ class Sender:
 def _reached(claim: Claim, held: Held) -> Reached:
     """What is known when a claim was left in the middle."""
     return Reached.MAYBE if held.sent or claim.uncertain else Reached.NO
+
+
+def _names(claim: Claim) -> dict[str, object]:
+    """What a line of the log is about."""
+    return {"order_number": claim.order_number, "outbox_id": claim.id, "attempt": claim.attempts + 1}

@@ -1,7 +1,11 @@
 """Phones, e-mail addresses, zip codes: what is taken for one, and what is said of the rest."""
 
+import random
+
+import phonenumbers
 import pytest
 
+from omisync.checks import phones
 from omisync.checks.contact import fault_of_email, fault_of_zip
 from omisync.checks.phones import Phone, read_phone
 
@@ -81,3 +85,28 @@ def test_a_zip_code_of_its_country(code: str, country: str) -> None:
 def test_a_zip_code_of_none() -> None:
     assert fault_of_zip("7000", "vn") == "is no zip code of VN: these have 5 digits, or 6 of before 2018"
     assert fault_of_zip("1011O", "TH") == "is no zip code of TH: these have 5 digits"
+
+
+@pytest.mark.parametrize("country", ["VN", "TH", "PH", "ID", "MY"])
+def test_an_ordinary_mobile_number_is_read_quickly_and_no_other_way(
+    country: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = phonenumbers.country_code_for_region(country)
+    chance = random.Random(7)  # noqa: S311 - no secret
+    texts = [
+        chance.choice([f"+{code}", "0", "0", "", f"{code}", "+", f"+{code}0", "00"])
+        + chance.choice(["1", "3", "8", "9", "91", ""])
+        + "".join(chance.choices("0123456789", k=chance.randint(5, 10)))
+        + chance.choice(["", "", "", " ", "\n"])
+        for _ in range(1500)
+    ]
+    quick = [read_phone(text, country) for text in texts]
+    taken = sum(phones._ordinary_mobile(text, country) is not None for text in texts)
+    monkeypatch.setattr(phones, "_ordinary_mobile", lambda *_: None)
+    assert quick == [read_phone(text, country) for text in texts]
+    assert taken > 5
+
+
+@pytest.mark.parametrize(("country", "text"), [("US", "0201555012"), ("XX", "0901234567"), ("SG", "81234567")])
+def test_where_the_rules_are_not_as_simple_no_number_is_read_quickly(country: str, text: str) -> None:
+    assert phones._ordinary_mobile(text, country) is None

@@ -157,6 +157,29 @@ async def test_an_add_is_sent_with_what_the_shop_left_out_and_nothing_else_chang
     ]
 
 
+@pytest.mark.parametrize(
+    ("payload", "more"),
+    [
+        ('{"order_number": "A-1", "price": 149000.10, "weight": 0.12345678901234567890}', True),
+        ('{"shop_id": 7, "pickup_id": 5, "created_time": 5, "order_number": "A-1", "note": "1e5"}', False),
+    ],
+)
+async def test_the_shops_own_text_goes_out_as_it_is(
+    omisell: FakeOmisell, adder: Adder, monkeypatch: pytest.MonkeyPatch, payload: str, more: bool
+) -> None:
+    texts: list[str] = []
+    sound = omisell.add_order
+
+    async def add_order(body: str, **given: Any) -> Any:
+        texts.append(body)
+        return await sound(body, **given)
+
+    monkeypatch.setattr(omisell, "add_order", add_order)
+    assert (await adder.work(claim(payload=payload), held())).state == "done"
+    defaults = f', "shop_id": {SHOP}, "pickup_id": 167, "created_time": 1790000000}}'
+    assert texts == [payload[:-1] + defaults if more else payload]
+
+
 @pytest.mark.parametrize("payload", ['{"a": ' + "[" * 100_000 + "]" * 100_000 + "}", '{"price": 1e999}'])
 async def test_a_payload_that_cannot_be_written_as_json_fails_and_is_never_sent(
     omisell: FakeOmisell, adder: Adder, payload: str
