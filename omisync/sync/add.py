@@ -1,8 +1,9 @@
 """Adds one order at Omisell so that it is there once: looks before it sends again, adopts what it finds."""
 
 import json
-import re
+import math
 from collections.abc import Mapping
+from typing import NoReturn
 
 from omisync.checks.refusals import explained
 from omisync.omisell import ListedOrder, OmisellError, Refused, is_final
@@ -14,8 +15,6 @@ from omisync.sync.ports import OmisellApi
 from omisync.sync.prepare import Hold, Preparer, Unfit, Untouched
 from omisync.sync.rules import FIRST_LOOK, SendingRules
 
-_UNSURE_NUMBER = re.compile(r"\d(?:\d{299}|[eE])|NaN|Infinity")
-"""May be more than JSON or a double holds (Postgres writes a jsonb's numbers in plain digits): then it is tried."""
 UNKNOWN_OUTCOME = "the outcome of an attempt is not known; looking for the order at Omisell before sending again"
 
 
@@ -154,13 +153,13 @@ class Adder:
             ValueError: JSON cannot hold it. That is the shop's fault, told before any check.
         """
         text = claim.payload or "{}"
-        body: dict[str, object] = json.loads(text)
+        body: dict[str, object] = _decoder.decode(text)
         given = body.keys() & self._all_defaults
         missing = {name: value for name, value in self._rules.defaults.items() if body.get(name) is None}
         if body.get("created_time") is None:
             missing["created_time"] = claim.created_time
         body |= missing
-        if not given.isdisjoint(missing) or len(text) <= len("{}") or _UNSURE_NUMBER.search(text):
+        if not given.isdisjoint(missing) or len(text) <= len("{}"):
             return body, _json(body)
         return body, text if not missing else f"{text[:-1]}, {_json(missing)[1:]}"
 
@@ -184,6 +183,20 @@ class Adder:
 
 def _json(value: Mapping[str, object]) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise ValueError
+    return number
+
+
+def _no_constant(_: str) -> NoReturn:
+    raise ValueError
+
+
+_decoder = json.JSONDecoder(parse_float=_finite, parse_constant=_no_constant)
 
 
 def _only_id(claim: Claim) -> str:

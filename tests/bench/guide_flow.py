@@ -9,8 +9,6 @@ import contextlib
 import json
 import signal
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -49,12 +47,10 @@ HEARD = "SELECT pg_notify('omisync_orders', json_build_object('order_number', $1
 class FirstComeFirstServed(Budget):
     """The same limiter without an order of service."""
 
-    @asynccontextmanager
-    async def call(self, cls: CallClass) -> AsyncIterator[Call]:
+    def call(self, cls: CallClass) -> Call:
         """Every call is of one class."""
         del cls
-        async with super().call(CallClass.ADD) as place:
-            yield place
+        return super().call(CallClass.ADD)
 
 
 class GuideFlow:

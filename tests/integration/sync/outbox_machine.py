@@ -7,7 +7,6 @@ import random
 from typing import Any
 
 import asyncpg
-import structlog
 
 from omisync.store import Claim, Ending, Fetch, Hooks, Kind, Orders, Outbox, Snapshot
 from omisync.store.operator import Operator
@@ -145,7 +144,7 @@ class OutboxMachine:
         self.omisell.fault = fault
         good = worker.good_until >= self.omisell.now
         held = Held(worker.claim.lease_token, float("inf") if good else float("-inf"))
-        ending: Ending = self.run(self.sender._decide(worker.claim, held, structlog.get_logger("machine")))
+        ending: Ending = self.run(self.sender._decide(worker.claim, held))
         worker.ending, self.omisell.fault = ending, "none"
         return ending
 
