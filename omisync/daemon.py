@@ -18,13 +18,10 @@ from omisync.service_manager import notify, watchdog_interval
 from omisync.store import (
     Database,
     Delivery,
-    Hooks,
     Inbox,
     Leases,
     ListLag,
     Notices,
-    Orders,
-    Outbox,
     StoreError,
     StoreUnavailable,
     Sweeps,
@@ -36,7 +33,6 @@ from omisync.store.mirrors import Mirrors
 from omisync.store.operator import Operator, Status
 from omisync.store.privacy import Privacy
 from omisync.sync.add import Adder
-from omisync.sync.backoff import Backoff
 from omisync.sync.breaker import Breaker
 from omisync.sync.budget import SharedBudget
 from omisync.sync.cancel import Canceller
@@ -46,11 +42,12 @@ from omisync.sync.loop import Wake, forever
 from omisync.sync.mirrors import MirrorKeeper
 from omisync.sync.outlook import outlook
 from omisync.sync.refresher import Refresher
-from omisync.sync.rules import SendingRules
+from omisync.sync.rules import rules_of
 from omisync.sync.sender import Sender
 from omisync.sync.sweeper import Sweeper
 from omisync.sync.teller import Teller
 from omisync.sync.tokens import SharedTokens
+from omisync.traced import tracing
 from omisync.web import Access, Clients, Metrics, Replaceable, admin_app, serve, webhook_app
 from omisync.web.tls import certificate_of, renew
 
@@ -73,6 +70,7 @@ class Daemon:
 
     Raises:
         TlsError: the certificate cannot be used.
+        ConfigError: traces are wanted, and OpenTelemetry is not installed.
     """
 
     def __init__(self, settings: Settings, reload: Callable[[], Settings] | None = None) -> None:
@@ -86,10 +84,12 @@ class Daemon:
         self._database = Database(
             database.dsn.get_secret_value(), database.schema, database.pool_size, name=f"omisync {__version__}"
         )
-        self._hooks = Hooks(self._database, settings.hooks.on_change, settings.hooks.timeout)
-        self._outbox = Outbox(self._database, self._hooks)
-        self._orders = Orders(self._database, self._hooks)
+        self._parts = tracing(settings)
+        self._hooks = self._parts.hooks(self._database, settings)
+        self._outbox = self._parts.outbox(self._database, self._hooks)
+        self._orders = self._parts.orders(self._database, self._hooks)
         self._inbox = Inbox(self._database)
+        self._add = self._parts.adding(self._inbox.add)
         self._teller = Teller(Notices(self._database, self._hooks))
         self._sweeps = Sweeps(self._database)
         self._leases = Leases(self._database, __version__)
@@ -160,13 +160,14 @@ class Daemon:
                 async with asyncio.timeout(GOODBYE):
                     await self._leases.resign()
             await self._database.close()
+            await self._parts.close()
             tell_repeats(everything=True)
             self._log.info("stopped")
         return 0
 
     async def add(self, delivery: Delivery) -> bool:
         """Stores a push (the listener's inbox) and wakes whoever waits for it."""
-        new = await self._inbox.add(delivery)
+        new = await self._add(delivery)
         if new:
             self._wake_refresher()
         return new
@@ -180,7 +181,7 @@ class Daemon:
                 session=session,
                 token_store=SharedTokens(TokenTable(self._database, self._leases)),
                 budget=self._budget,
-                observer=self.metrics,
+                observer=self._parts.observer(self.metrics),
             )
             self._replace_key = omisell.replace_key
             breaker = Breaker(omisell)
@@ -190,19 +191,20 @@ class Daemon:
                 filtered=bool(omisell_settings.lookup_filter),
                 record=ListLag(self._database),
             )
-            rules = _rules(settings)
+            rules = rules_of(settings)
             lists = wanted_lists(settings.checks)
             mirrors = MirrorKeeper(omisell, Mirrors(self._database), every=lists, shop_id=omisell_settings.shop_id)
             checks = checker(settings.checks, omisell_settings.country, omisell, self._database)
             sender = Sender(
                 self._outbox,
-                Adder(omisell, lookup, rules, checks),
+                Adder(omisell, lookup, rules, self._parts.checks(checks)),
                 Canceller(omisell, lookup, rules),
                 breaker,
                 self._budget,
                 self.metrics,
                 concurrency=settings.outbox.concurrency,
                 interval=settings.outbox.poll_interval,
+                around=self._parts.around,
             )
             refresher = Refresher(
                 self._inbox,
@@ -213,6 +215,7 @@ class Daemon:
                 shop_id=omisell_settings.shop_id,
                 concurrency=settings.outbox.concurrency,
                 interval=settings.outbox.poll_interval,
+                around=self._parts.around,
             )
             sweeper = Sweeper(
                 omisell,
@@ -397,20 +400,6 @@ def _authorizer(settings: Settings) -> Authorizer:
 def _admin_token(settings: Settings) -> str | None:
     token = settings.admin.token
     return None if token is None else token.get_secret_value()
-
-
-def _rules(settings: Settings) -> SendingRules:
-    defaults: dict[str, object] = {"shop_id": settings.omisell.shop_id}
-    if settings.omisell.pickup_id is not None:
-        defaults["pickup_id"] = settings.omisell.pickup_id
-    outbox = settings.outbox
-    return SendingRules(
-        max_attempts=outbox.max_attempts,
-        settle=outbox.settle,
-        backoff=Backoff(outbox.backoff_base, outbox.backoff_cap),
-        shop_id=settings.omisell.shop_id,
-        defaults=defaults,
-    )
 
 
 async def run(settings: Settings, reload: Callable[[], Settings] | None = None) -> int:

@@ -15,6 +15,7 @@ from omisync.config.settings import (
     OutboxSettings,
     ReconcileSettings,
     Settings,
+    TracesSettings,
     WebhookSettings,
 )
 from omisync.config.values import Listen, Network, is_loopback, parse_duration, parse_size
@@ -34,6 +35,7 @@ __all__ = [
     "OutboxSettings",
     "ReconcileSettings",
     "Settings",
+    "TracesSettings",
     "WebhookSettings",
     "find_config",
     "is_loopback",

@@ -32,8 +32,10 @@ from omisync.config.values import (
     ListenAddress,
     Networks,
     OrderPath,
+    Part,
     Proxies,
     Rate,
+    ReceiverUrl,
     SchemaName,
     SellerId,
     Share,
@@ -290,6 +292,13 @@ class LogSettings(Section):
     level: Literal["debug", "info", "warning", "error"] = "info"
 
 
+class TracesSettings(Section):
+    """OpenTelemetry, for who has it; needs the extra `otel`."""
+
+    endpoint: ReceiverUrl | None = None
+    sample: Part = 1.0
+
+
 class Settings(Section):
     """The whole configuration, checked. Made by `load_settings`; its repr shows no secret."""
 
@@ -304,3 +313,4 @@ class Settings(Section):
     admin: AdminSettings = AdminSettings()
     daemon: DaemonSettings = DaemonSettings()
     log: LogSettings = LogSettings()
+    traces: TracesSettings = TracesSettings()

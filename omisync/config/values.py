@@ -211,6 +211,13 @@ def _callback_url(value: Any) -> str:
     )
 
 
+def _receiver_url(value: Any) -> str:
+    parts = _split_url(value)
+    if parts is None or parts[0] not in {"http", "https"} or not parts[1]:
+        raise refuse('expected the URL of an OTLP receiver, such as "http://127.0.0.1:4318/v1/traces"')
+    return str(value).strip()
+
+
 def _url_path(value: Any) -> str:
     if isinstance(value, str) and re.fullmatch(r"/[^\s?#{}]*", value):
         return value
@@ -310,5 +317,8 @@ Count = Annotated[StrictInt, Field(ge=1, le=1_000_000)]
 Identity = Annotated[StrictInt, Field(ge=1, le=2**63 - 1)]
 """An id at Omisell, within Postgres's bigint."""
 Rate = Annotated[float, Field(strict=True, gt=0, le=1_000_000)]
+ReceiverUrl = Annotated[str, BeforeValidator(_receiver_url)]
+Part = Annotated[float, Field(strict=True, gt=0, le=1)]
+"""A part of a whole, 1 for all."""
 Share = Annotated[float, Field(strict=True, ge=0, lt=1)]
 """A part of a whole, 0 for none."""

@@ -1,9 +1,24 @@
 """What the kernel needs of the world outside: narrow, so that a test can stand in for it."""
 
-from collections.abc import Callable, Collection
-from typing import Protocol
+from collections.abc import Callable, Collection, Coroutine
+from typing import Any, Protocol
 
 from omisync.omisell import AddedOrder, CallClass, OrderDetail, OrderPage
+
+
+class Around(Protocol):
+    """Goes around the work for one order, to see how long it takes; where nobody wants that, the work goes alone."""
+
+    def __call__(
+        self, name: str, order_number: str | None, work: Coroutine[Any, Any, None], /
+    ) -> Coroutine[Any, Any, None]:
+        """The work, with or without something around it."""
+        ...
+
+
+def untraced(_: str, __: str | None, work: Coroutine[Any, Any, None], /) -> Coroutine[Any, Any, None]:
+    """The work alone."""
+    return work
 
 
 class OmisellApi(Protocol):

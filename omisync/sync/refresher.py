@@ -23,7 +23,7 @@ from omisync.sync.bulk import Bulk
 from omisync.sync.flight import RENEW_EVERY, Flight
 from omisync.sync.listed import FIRSTS
 from omisync.sync.loop import Wake, forever, unless_set
-from omisync.sync.ports import BudgetView, OmisellApi
+from omisync.sync.ports import Around, BudgetView, OmisellApi, untraced
 from omisync.sync.snapshot import snapshot_of
 
 ROUTE_AT_ONCE = 1000  # pushes judged in one statement
@@ -42,6 +42,7 @@ class Refresher:
         shop_id: the custom store; other shops' orders are left alone.
         concurrency: fetches in flight.
         interval: seconds between looks when nobody wakes it.
+        around: goes around the work for each order.
         owed_alone: only the details that nobody is in a hurry for, beside daemons that do all the rest.
     """
 
@@ -57,7 +58,9 @@ class Refresher:
         concurrency: int,
         interval: float,
         owed_alone: bool = False,
+        around: Around = untraced,
     ) -> None:
+        self._around = around
         self._inbox = inbox
         self._orders = orders
         self._omisell = omisell
@@ -140,7 +143,7 @@ class Refresher:
         fetches = await self._orders.claim(most, owed=owed, confirmed=self._relief is not None)
         for fetch in fetches:
             self._flight.take(fetch.omisell_order_number, fetch.lease_token, asked_at)
-            task = asyncio.create_task(self._work(fetch, cls))
+            task = asyncio.create_task(self._around("refresh", fetch.order_number, self._work(fetch, cls)))
             tasks.add(task)
             task.add_done_callback(tasks.discard)
         return len(fetches) == most

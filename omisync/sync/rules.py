@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from omisync.config import Settings
 from omisync.store import Claim
 from omisync.sync.backoff import Backoff
 
@@ -34,3 +35,18 @@ class SendingRules:
         """
         wanted = max(self.settle, LAG_MARGIN * max(claim.list_lag, lag))
         return wanted - (claim.settling_for or 0.0)
+
+
+def rules_of(settings: Settings) -> SendingRules:
+    """What the whole configuration says of it."""
+    defaults: dict[str, object] = {"shop_id": settings.omisell.shop_id}
+    if settings.omisell.pickup_id is not None:
+        defaults["pickup_id"] = settings.omisell.pickup_id
+    outbox = settings.outbox
+    return SendingRules(
+        max_attempts=outbox.max_attempts,
+        settle=outbox.settle,
+        backoff=Backoff(outbox.backoff_base, outbox.backoff_cap),
+        shop_id=settings.omisell.shop_id,
+        defaults=defaults,
+    )

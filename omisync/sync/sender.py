@@ -17,7 +17,7 @@ from omisync.sync.cancel import Canceller
 from omisync.sync.flight import RENEW_EVERY, Flight, Held, LeaseLost
 from omisync.sync.listing import Incomplete
 from omisync.sync.loop import Wake, forever, unless_set
-from omisync.sync.ports import BudgetView, Counters
+from omisync.sync.ports import Around, BudgetView, Counters, untraced
 
 AUTH_RETRY = 15.0  # seconds until rows are tried again when no token can be had
 PUT_OFF_RETRY = 5.0  # seconds, when the list would not hold still, or no token is to be had without the database
@@ -31,6 +31,7 @@ class Sender:
     Args:
         concurrency: adds in flight; cancels get a quarter of that besides.
         interval: seconds between looks at the outbox.
+        around: goes around the work for each row.
     """
 
     def __init__(
@@ -44,7 +45,9 @@ class Sender:
         *,
         concurrency: int,
         interval: float,
+        around: Around = untraced,
     ) -> None:
+        self._around = around
         self._outbox = outbox
         self._adder = adder
         self._canceller = canceller
@@ -110,7 +113,7 @@ class Sender:
         claims = await self._outbox.claim(kind, most)
         for claim in claims:
             held = self._flight.take(claim.id, claim.lease_token, asked_at)
-            task = asyncio.create_task(self._work(claim, held))
+            task = asyncio.create_task(self._around(f"send {kind}", claim.order_number, self._work(claim, held)))
             self._tasks[kind].add(task)
             task.add_done_callback(self._tasks[kind].discard)
         self._has_more[kind] = len(claims) == most
