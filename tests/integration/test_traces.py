@@ -4,6 +4,7 @@ import asyncio
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -208,14 +209,22 @@ async def test_a_receiver_that_is_away_stops_nothing_and_is_told_once(receiver: 
 
 
 async def test_a_receiver_that_hangs_keeps_no_daemon_from_ending() -> None:
-    async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read()
-        writer.close()
+    held: list[asyncio.StreamWriter] = []
 
-    server = await asyncio.start_server(hang, "127.0.0.1", 0)
+    async def hold(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        held.append(writer)
+
+    server = await asyncio.start_server(hold, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     traced = Traced(Traces(exporting(f"http://127.0.0.1:{port}/v1/traces"), account=ACCOUNT))
     traced._traces.record("claim", "WEB-1", 0.1)
     async with asyncio.timeout(2.5):
         await traced.close()
+    assert any(thread.name == "traces" for thread in threading.enumerate())  # it is still at it, and left behind
     server.close()
+    for writer in held:
+        writer.transport.abort()
+    for thread in threading.enumerate():
+        if thread.name == "traces":
+            await asyncio.to_thread(thread.join, 10)
+            assert not thread.is_alive()
