@@ -74,13 +74,17 @@ BEGIN
     CASE jsonb_typeof(document)
         WHEN 'object' THEN
             RETURN (
-                SELECT coalesce(jsonb_object_agg(e.key, CASE WHEN e.folded ~ a_person
-                    THEN omisync.of_a_person(e.value) ELSE omisync.without_personal_data(e.value) END), '{}')
-                FROM (SELECT key, value, translate(lower(key), '_- .', '') AS folded FROM jsonb_each(document)) AS e
-                WHERE CASE WHEN e.folded ~ a_person THEN jsonb_typeof(e.value) IN ('object', 'array') ELSE e.folded !~ of_person END);
+                SELECT coalesce(jsonb_object_agg(e.key, CASE
+                    WHEN NOT e.is_nested THEN e.value
+                    WHEN e.folded ~ a_person THEN omisync.of_a_person(e.value)
+                    ELSE omisync.without_personal_data(e.value) END), '{}')
+                FROM (SELECT key, value, jsonb_typeof(value) IN ('object', 'array') AS is_nested,
+                             translate(lower(key), '_- .', '') AS folded FROM jsonb_each(document)) AS e
+                WHERE CASE WHEN e.folded ~ a_person THEN e.is_nested ELSE e.folded !~ of_person END);
         WHEN 'array' THEN
             RETURN (
-                SELECT coalesce(jsonb_agg(omisync.without_personal_data(e.value) ORDER BY e.place), '[]')
+                SELECT coalesce(jsonb_agg(CASE WHEN jsonb_typeof(e.value) IN ('object', 'array')
+                    THEN omisync.without_personal_data(e.value) ELSE e.value END ORDER BY e.place), '[]')
                 FROM jsonb_array_elements(document) WITH ORDINALITY AS e (value, place));
         ELSE RETURN document;
     END CASE;
