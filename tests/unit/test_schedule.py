@@ -291,16 +291,16 @@ async def test_personal_data_goes_in_small_batches_until_none_is_due(
     parts: Parts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "RETENTION_PAUSE", 0.0)
-    forgets, given = Forgets(250), build(parts)
+    forgets, given = Forgets(50), build(parts)
     given._privacy = forgets
     async with running(given) as scheduler:
         wait = scheduler.get_job("privacy").next_run_time - dt.datetime.now(dt.UTC)
         assert dt.timedelta(seconds=20) < wait <= dt.timedelta(seconds=30)
         with capture_logs() as logs:
             await run(given, "privacy")
-    assert forgets.asked == [(180 * 86_400.0, 100)] * 3
+    assert forgets.asked == [(180 * 86_400.0, 20)] * 3
     assert [(line["event"], line["orders"]) for line in logs if "orders" in line] == [
-        ("buyers' data removed of orders long final", 250)
+        ("buyers' data removed of orders long final", 50)
     ]
     assert parts.succeeded == ["privacy"]
 
