@@ -26,7 +26,9 @@ STYLES = {
 
 def add_to(app: typer.Typer) -> None:
     """Puts the command into the tree."""
-    app.command(epilog=examples("check", "check --offline"))(check)
+    app.command(short_help="Say what is wrong, and what to do about it.", epilog=examples("check", "check --offline"))(
+        check
+    )
 
 
 def check(

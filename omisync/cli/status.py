@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 def add_to(app: typer.Typer) -> None:
     """Puts the command into the tree."""
-    app.command(epilog=examples("status --watch"))(status)
+    app.command(short_help="Show how things stand; --watch as a live screen.", epilog=examples("status --watch"))(
+        status
+    )
 
 
 def status(
