@@ -25,7 +25,8 @@ def add_to(app: typer.Typer) -> None:
 def run(context: typer.Context, config: Config = None, json: Json = False, debug: Debug = False) -> None:
     """Run the daemon in the foreground, as systemd does.
 
-    SIGTERM ends it in order, SIGHUP re-reads the log level and the secrets. --json logs JSON on a terminal too.
+    SIGTERM ends it in order, SIGHUP re-reads the log level, the secrets and the
+    certificate. --json logs JSON on a terminal too.
     """
     common = Common.of(context, config, json, debug)
     import asyncio
