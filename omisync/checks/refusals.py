@@ -42,7 +42,7 @@ TABLE: Final = (
     _known(
         rf"\bsku\b.{{0,200}}({_MISSING}|cannot be ordered)|({_MISSING}).{{0,60}}\bsku\b",
         "put the product into Omisell's catalogue with exactly this SKU (or set checks.create_products) and run "
-        "`omisync outbox retry ID`; or correct the SKU and enqueue the order again.",
+        "`omisync outbox retry ID`; or correct the SKU (`omisync skus` lists them) and enqueue the order again.",
     ),
     _known(
         rf"(district|province|ward|receiver\.\w+_name|phường|quận|huyện|tỉnh).{{0,120}}({_MISSING}|address system)",

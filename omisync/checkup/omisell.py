@@ -96,7 +96,9 @@ async def _pickup(settings: OmisellSettings, client: OmisellClient) -> Check:
     name = "pickup_id"
     wanted = settings.pickup_id
     if wanted is None:
-        return Check(name, State.SKIPPED, "none is configured: every order has to name its own")
+        return Check(
+            name, State.SKIPPED, "none is configured: every order has to name its own", "`omisync pickups` lists them"
+        )
     try:
         pickups = await client.pickups()
     except Refused as error:

@@ -173,4 +173,6 @@ def _parsed(payload: str | None) -> object:
 
 
 def _value(value: object) -> object:
-    return output.clean("" if value is None else output.moment(value) if isinstance(value, dt.datetime) else value)
+    if isinstance(value, dt.datetime):
+        return output.clean(output.moment(value))
+    return output.clean("" if value is None else str(value).replace("\n", " "))

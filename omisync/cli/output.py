@@ -109,7 +109,7 @@ def _cell(value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, list | tuple):
         return ", ".join(str(item) for item in value)
-    return str(value)
+    return str(value).replace("\n", " ")  # an advice stands in a line of its own
 
 
 def state(name: str) -> Text:

@@ -27,6 +27,9 @@ _EXPECTED: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "refused": lambda ctx: str(ctx["why"]),
 }
 
+_LISTED = {"omisell.shop_id": "`omisync shops`"}
+"""Where to find the value of a key; the command works without it."""
+
 
 def unknown_key(key: str, given: Given) -> str:
     """A key that does not exist, with the nearest that does."""
@@ -77,7 +80,8 @@ def _key_of(detail: ErrorDetails) -> str:
 def _why(detail: ErrorDetails, key: str, given: Given | None) -> str:
     if detail["type"] == "missing":
         file = f", or name a file that holds it in {key}{FILE_SUFFIX}" if known_keys()[key].is_secret else ""
-        return f"is missing (an empty text counts as missing): set it, or ${variable_name(key)}{file}"
+        where = f"; {_LISTED[key]} lists what there is" if key in _LISTED else ""
+        return f"is missing (an empty text counts as missing): set it, or ${variable_name(key)}{file}{where}"
     expected = _EXPECTED.get(detail["type"])
     why = expected(detail.get("ctx", {})) if expected else detail["msg"]
     return why + _found(key, given)

@@ -395,7 +395,8 @@ async def test_no_pickup_costs_no_call(cli: Any, simulator: Any) -> None:
     cli.change({"omisell": {"pickup_id": None}})
     ran = await cli("check", "--json")
     assert ran.code == 0
-    assert found(ran)["pickup_id"] == ("skipped", "none is configured: every order has to name its own")
+    said = "none is configured: every order has to name its own: `omisync pickups` lists them"
+    assert found(ran)["pickup_id"] == ("skipped", said)
     assert simulator.ledger.calls["pickup.list"] == 0
 
 
