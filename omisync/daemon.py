@@ -335,7 +335,7 @@ class Daemon:
     def _gauges(self, status: Status) -> None:
         self.metrics.set_outbox(status.outbox, status.oldest_pending_seconds)
         self.metrics.set_refresh(status.refresh_pending, status.refresh_lag_seconds)
-        self.metrics.set_token(status.token_expires_seconds)
+        self.metrics.set_token(status.token_expires_seconds, held=status.token_held)
         self.metrics.set_hooks_waiting(status.hooks_waiting)
         self.metrics.set_last_push(status.last_push_at)
         self.metrics.set_last_sweep(status.last_sweep_at)

@@ -82,7 +82,7 @@ def refresh(
     """Ask the daemon to fetch orders from Omisell anew."""
     common = Common.of(context, config, json, debug)
     wanted = list(dict.fromkeys(numbers))
-    known = common.operate(lambda operator: operator.request_refresh(wanted))
+    known = common.operate(lambda operator: operator.request_refresh(wanted, operator_name()))
     if common.json:
         output.print_json({"asked": len(wanted), "known": known})
     else:

@@ -119,7 +119,7 @@ def _pushes(status: Status) -> Text:
 def _token(status: Status) -> Text:
     seconds = status.token_expires_seconds
     if seconds is None:
-        return Text("none yet, or without an end", WARN)
+        return Text("there is one; Omisell told no end") if status.token_held else Text("none yet", WARN)
     if seconds <= 0:
         return Text(f"expired {output.span(-seconds)} ago", BAD)
     return Text(f"ends in {output.span(seconds)}", WARN if seconds < TOKEN_SOON else "")

@@ -71,6 +71,7 @@ class Status:
     Attributes:
         backlog: rows that wait for a call: `order.add` and `order.cancel` of the outbox; `refresh` for a fetch that
             was asked for, `owed` for one that can wait.
+        token_held: whether there is a token, also one of which Omisell told no end.
         last_push_at: when the last push came.
         last_sweep_at: when the last sweep that succeeded ended.
         lists: the copies of Omisell's lists that were ever tried.
@@ -96,6 +97,7 @@ class Status:
     backlog: Mapping[str, int] = field(default_factory=dict)
     last_push_at: dt.datetime | None = None
     last_sweep_at: dt.datetime | None = None
+    token_held: bool = False
     lists: Sequence[MirrorAge] = ()
 
 
@@ -210,6 +212,7 @@ class Operator:
             },
             last_push_at=depths["last_push_at"],
             last_sweep_at=depths["last_sweep_at"],
+            token_held=depths["token_held"],
             lists=lists,
         )
 
@@ -293,7 +296,7 @@ class Operator:
             None if returned is None else dict(returned),
         )
 
-    async def request_refresh(self, numbers: Sequence[str]) -> int:
+    async def request_refresh(self, numbers: Sequence[str], by: str) -> int:
         """Asks for a fetch of orders named by either number; returns how many are known."""
         async with self._database.transaction() as connection:
             known = await connection.rows("orders.numbers", numbers=list(numbers))
@@ -305,6 +308,8 @@ class Operator:
                 source="operator",
                 priority=0,
             )
+            subjects = [row["order_number"] or row["omisell_order_number"] for row in known]
+            await connection.rows("operator.notes", who=by, action="refresh", subjects=subjects)
         return len(known)
 
     async def forget(self, number: str, *, by: str, dry_run: bool = False, hook: bool = False) -> Forgetting | None:
@@ -326,8 +331,8 @@ class Operator:
                 for number in await self._moved(connection, action, good):
                     changes[number] = dataclasses.replace(changes[number], result=SUPERSEDED)
                     good.remove(number)
-                for number in good:
-                    await connection.value("operator.note", who=by, action=action, subject=str(number), data="{}")
+                subjects = [str(number) for number in good]
+                await connection.rows("operator.notes", who=by, action=action, subjects=subjects)
         return [changes[number] for number in sorted(changes)]
 
     async def _moved(self, connection: Connection, action: str, ids: Sequence[int]) -> list[int]:

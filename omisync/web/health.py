@@ -28,7 +28,9 @@ def judge(seen: Seen) -> dict[str, dict[str, object]]:
         return {"database": database, "schema": schema, "token": {"ok": False, "why": "unknown without the schema"}}
     expires = seen.status.token_expires_seconds
     token: dict[str, object]
-    if expires is None:
+    if expires is None and seen.status.token_held:
+        token = {"ok": True, "expires_seconds": None}
+    elif expires is None:
         token = {"ok": False, "why": "there is none: run `omisync check`"}
     elif expires <= 0:
         token = {"ok": False, "why": "it has expired: run `omisync check`"}

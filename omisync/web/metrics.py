@@ -1,6 +1,7 @@
 """The daemon's metrics: one registry of its own, every name of the contract, labels that stay bounded."""
 
 import datetime as dt
+import math
 from collections.abc import Iterable, Mapping
 from typing import Final
 
@@ -84,7 +85,7 @@ class Metrics:
         )
         self._token = Gauge(
             "omisync_token_expires_seconds",
-            "Seconds that Omisell's token is still good for; 0 without one.",
+            "Seconds that Omisell's token is still good for; 0 without one, +Inf if Omisell told no end.",
             registry=registry,
         )
         self._leader = Gauge(
@@ -158,9 +159,9 @@ class Metrics:
         """The used share of Omisell's bucket, 0 to 1."""
         self._budget.set(ratio or 0.0)
 
-    def set_token(self, seconds: float | None) -> None:
-        """Seconds until the token expires; None without one, which is shown as 0."""
-        self._token.set(max(seconds or 0.0, 0.0))
+    def set_token(self, seconds: float | None, *, held: bool = False) -> None:
+        """Seconds until the token expires; None without one, which is shown as 0, or (`held`) without an end."""
+        self._token.set(math.inf if held and seconds is None else max(seconds or 0.0, 0.0))
 
     def set_leader(self, leads: bool) -> None:
         """Whether this process is the leader."""

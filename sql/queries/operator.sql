@@ -17,6 +17,7 @@ SELECT
     (SELECT count(*) FROM omisync.inbox WHERE state = 'waiting') AS inbox_waiting,
     (SELECT count(*) FROM omisync.hook_calls) AS hooks_waiting,
     (SELECT extract(epoch FROM to_timestamp(expired_time) - now())::float8 FROM omisync.tokens) AS token_expires_seconds,
+    (SELECT EXISTS (SELECT FROM omisync.tokens)) AS token_held,
     (SELECT omisync.pushes_silent_since()) AS pushes_silent_since,
     (SELECT received_at FROM omisync.inbox ORDER BY id DESC LIMIT 1) AS last_push_at,
     (SELECT finished_at FROM omisync.sweeps WHERE finished_at IS NOT NULL AND error IS NULL ORDER BY id DESC LIMIT 1) AS last_sweep_at,
@@ -77,6 +78,11 @@ WHERE id = ANY(:ids::bigint[]) AND state IN ('failed', 'pending') RETURNING id;
 -- name: note(who, action, subject, data)
 -- Every change by hand is written down.
 INSERT INTO omisync.audit (who, action, subject, data) VALUES (:who, :action, :subject, :data::text::jsonb) RETURNING id;
+
+-- name: notes(who, action, subjects)
+-- The same for many at once.
+INSERT INTO omisync.audit (who, action, subject) SELECT :who, :action, s.subject
+FROM unnest(:subjects::text[]) WITH ORDINALITY AS s (subject, place) ORDER BY s.place RETURNING id;
 
 -- name: pause(kind, reason, who)
 INSERT INTO omisync.pauses (kind, reason, paused_by) VALUES (:kind, :reason, :who)

@@ -172,7 +172,8 @@ class Restarts:
             await self._wait(due - time.monotonic())
             if self._over.is_set():
                 return
-            due += self._every
+            while due <= time.monotonic():  # a restart that took longer than that is not followed by another at once
+                due += self._every
             begin = time.monotonic()
             if await service.stops(signal.SIGTERM) != 0 or await self._manager.checks() != 0:
                 self.count.failed_starts += 1

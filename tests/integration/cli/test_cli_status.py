@@ -128,7 +128,7 @@ def test_nothing_runs_yet() -> None:
         )
     )
     assert "pushes 0 new, 0 waiting; authorized by none yet" in shown
-    assert "token none yet, or without an end" in shown
+    assert "token none yet" in shown
     assert "budget unknown: no daemon tells" in shown
     assert "replicas none: the daemon is not running (omisync run)" in shown
     assert "no sweep yet" in shown

@@ -201,6 +201,12 @@ def test_on_an_ordinary_day_no_alarm_fires(tmp_path: Path) -> None:
 
 
 @needs_promtool
+def test_a_token_without_an_end_sets_off_no_alarm(tmp_path: Path) -> None:
+    endless = ORDINARY | {"omisync_token_expires_seconds": " ".join(["Inf"] * MINUTES)}
+    simulate(tmp_path, endless, [firing_at(minute, []) for minute in (60, MINUTES - 1)])
+
+
+@needs_promtool
 @pytest.mark.parametrize(("alarm", "measured", "minute", "patience", "severity"), INCIDENTS)
 def test_in_its_incident_the_alarm_fires_after_its_patience_and_no_other(
     tmp_path: Path, alarm: str, measured: dict[str, str], minute: int, patience: int, severity: str

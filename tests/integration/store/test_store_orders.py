@@ -365,7 +365,7 @@ async def test_a_request_again_keeps_the_most_urgent_and_the_newest(house: Any) 
 @pytest.mark.parametrize("number", ["OMI-1", "A-1"])
 async def test_an_operator_may_ask_for_an_order_by_either_number(house: Any, number: str) -> None:
     await house.orders.apply(snapshot(await fetch_one(house)))
-    assert await house.operator.request_refresh([number, "unknown"]) == 1
+    assert await house.operator.request_refresh([number, "unknown"], "anna") == 1
     (fetch,) = await house.orders.claim(10)
     assert (fetch.omisell_order_number, fetch.source) == ("OMI-1", "operator")
 

@@ -290,7 +290,7 @@ async def test_the_operators_role_can_do_all_of_that(house: Any) -> None:
             assert (await operator.discard([row], by="anna"))[0].result == "discarded"
             await operator.pause("order.add", "x", "anna")
             assert await operator.resume("order.add", "anna") == 1
-            assert await operator.request_refresh(["A"]) == 0
+            assert await operator.request_refresh(["A"], "anna") == 0
     finally:
         await house.sql.execute("DROP OWNED BY op_test; DROP ROLE op_test")
 

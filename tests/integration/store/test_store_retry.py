@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from omisync.store import Ending, Reached
+from omisync.web import Metrics
 
 SECONDS = 30.0  # for anything that is waited on
 TAKEN = "left alone: a later row for this order has taken its place"
@@ -51,3 +52,29 @@ async def test_of_two_failed_rows_of_a_number_the_later_is_tried_again(house: An
     dry = await results(house, all_failed=True, dry_run=True)
     assert await results(house, all_failed=True) == dry == {first: TAKEN, second: "pending again"}
     assert (await house.row(first))["state"] == "failed"
+
+
+async def test_what_is_done_by_hand_to_many_is_noted_for_each(house: Any) -> None:
+    rows = [await failed(house, f"A-{number}") for number in range(5)]
+    await results(house, all_failed=True)
+    noted = await house.sql.fetch("SELECT who, action, subject FROM omisync.audit ORDER BY id")
+    assert [tuple(note) for note in noted] == [("anna", "retry", str(row)) for row in rows]
+
+
+async def test_a_fetch_asked_for_by_hand_is_noted(house: Any) -> None:
+    await house.sql.execute("INSERT INTO omisync.orders (order_number, omisell_order_number) VALUES ('A-1', 'OS-1')")
+    assert await house.operator.request_refresh(["OS-1", "unknown"], "anna") == 1
+    noted = await house.sql.fetch("SELECT who, action, subject FROM omisync.audit")
+    assert [tuple(note) for note in noted] == [("anna", "refresh", "A-1")]
+
+
+async def test_a_token_of_which_omisell_told_no_end_sets_off_no_alarm(house: Any) -> None:
+    assert not (await house.operator.status()).token_held
+    await house.sql.execute("INSERT INTO omisync.tokens (token) VALUES ('t')")
+    status = await house.operator.status()
+    assert (status.token_held, status.token_expires_seconds) == (True, None)
+    metrics = Metrics()
+    metrics.set_token(status.token_expires_seconds, held=status.token_held)
+    assert "omisync_token_expires_seconds +Inf" in metrics.render().decode()
+    metrics.set_token(None)
+    assert "omisync_token_expires_seconds 0.0" in metrics.render().decode()

@@ -139,7 +139,7 @@ async def test_what_an_operator_asked_for_is_fetched_whatever_the_list_says(worl
         world.simulator.push(number, "order.approved")
     await world.push()
     await world.inbox.route(world.shop_id)
-    await world.operator.request_refresh(["A-003"])
+    await world.operator.request_refresh(["A-003"], "anna")
     await relieved(Bulk(world.omisell, world.orders, shop_id=world.shop_id))
     (fetch,) = await world.orders.claim(100)
     assert (fetch.order_number, fetch.source) == ("A-003", "operator")

@@ -185,7 +185,7 @@ class Run:
         await self.world.sql.execute("UPDATE omisync.refreshes SET available_at = now()")
 
     async def ask(self) -> None:
-        await self.world.operator.request_refresh([self.chance.choice(NUMBERS)])
+        await self.world.operator.request_refresh([self.chance.choice(NUMBERS)], "anna")
 
 
 async def drained(world: Any) -> None:
