@@ -27,6 +27,8 @@ TERMINATE: Final = """
         WHERE datname = current_database() AND usename IN ('omisync', 'shop_app')
         ORDER BY random() LIMIT $1) AS chosen
 """
+HURRY: Final = "UPDATE omisync.refreshes SET available_at = now() WHERE priority = 2 AND lease_token IS NULL"
+"""Details that nobody hurries for wait two minutes for the next push; after the last one there is none to wait for."""
 SET_MOOD: Final = "UPDATE chaos.mood SET mode = $1"
 LISTEN_SECONDS: Final = 1.0
 BY_ITSELF: Final = "daemons that ended by themselves"
@@ -102,6 +104,10 @@ class Hands:
                 replica.step_clock(0)
                 if replica.daemon.pid is None:
                     await replica.start()
+
+    async def hurry(self) -> None:
+        """What can wait is fetched now: what it waits for will not come any more."""
+        await self._on_database(HURRY)
 
     async def watch(self) -> None:
         """Note daemons that end by themselves, which none may, and start them again: for ever."""

@@ -103,7 +103,7 @@ async def _night(
         diary_of_all.note(f"calm: {crowd.placed} orders were placed")
         await hands.calm()
         await recoveries.done()
-        judgement = await _rest(stage, crowd, diary_of_all)
+        judgement = await _rest(stage, crowd, hands, diary_of_all)
         for task in endless:
             task.cancel()
     if not judgement.holds:
@@ -120,7 +120,7 @@ async def _strike(blows: Sequence[Blow], hands: Hands, diary_of_all: Diary) -> N
             group.create_task(hands.strike(blow))
 
 
-async def _rest(stage: Stage, crowd: Crowd, diary_of_all: Diary) -> Judgement:
+async def _rest(stage: Stage, crowd: Crowd, hands: Hands, diary_of_all: Diary) -> Judgement:
     """Wait until all has come to rest and agrees, or nothing changes any more."""
     before: object = None
     changed = time.monotonic()
@@ -133,6 +133,7 @@ async def _rest(stage: Stage, crowd: Crowd, diary_of_all: Diary) -> Judgement:
                 before, changed = now, time.monotonic()
             if verdict.moving == 0:
                 await crowd.finish()
+                await hands.hurry()
             if verdict.holds and not (verdict.moving or verdict.waiting or crowd.to_cancel):
                 judgement = await look(stage, full=True)
                 if judgement.holds:
