@@ -253,6 +253,39 @@ async def test_numbers_written_as_strings_and_an_unknown_status_are_taken(build:
     assert (row["status_id"], row["is_final"]) == (4711, False)
 
 
+async def test_in_a_crowd_pushes_are_judged_together(world: Any, monkeypatch: Any) -> None:
+    judged: list[int] = []
+    heard = asyncio.Event()
+    route = world.inbox.route
+
+    async def counted(*given: Any, **more: Any) -> Any:
+        routed = await route(*given, **more)
+        if routed:
+            judged.append(sum(each.pushes for each in routed))
+            heard.set()
+        return routed
+
+    async def push(number: int) -> None:
+        data = {"omisell_order_number": f"OS-{number}", "status_id": 460, "updated_time": 1_760_000_000}
+        body = {"request_id": f"r-{number}", "event": "order.shipped", "shop_id": world.shop_id + 1, "data": data}
+        await world.deliver(body)
+
+    async def hear() -> None:
+        await asyncio.wait_for(heard.wait(), 30)
+        heard.clear()
+
+    monkeypatch.setattr(module, "CROWD_PAUSE", 1.0)
+    monkeypatch.setattr(world.inbox, "route", counted)
+    await asyncio.gather(*map(push, range(module.CROWD)))
+    async with world.refreshing() as refresher:
+        await hear()
+        for number in range(100, 105):
+            await push(number)
+            refresher.wake()
+        await hear()
+    assert judged == [module.CROWD, 5]
+
+
 async def test_an_order_that_omisell_does_not_know_is_given_up_and_what_came_meanwhile_is_not(
     world: Any, monkeypatch: Any
 ) -> None:
