@@ -28,6 +28,7 @@ from omisync.store import (
     TokenTable,
 )
 from omisync.store.bucket import SharedBucket
+from omisync.store.due import due
 from omisync.store.migrations import require_current
 from omisync.store.mirrors import Mirrors
 from omisync.store.operator import Operator, Status
@@ -47,6 +48,7 @@ from omisync.sync.sender import Sender
 from omisync.sync.sweeper import Sweeper
 from omisync.sync.teller import Teller
 from omisync.sync.tokens import SharedTokens
+from omisync.sync.watch import FALLBACK, Watch
 from omisync.traced import tracing
 from omisync.web import Access, Clients, Metrics, Replaceable, admin_app, serve, webhook_app
 from omisync.web.tls import certificate_of, renew
@@ -203,7 +205,7 @@ class Daemon:
                 self._budget,
                 self.metrics,
                 concurrency=settings.outbox.concurrency,
-                interval=settings.outbox.poll_interval,
+                interval=FALLBACK,
                 around=self._parts.around,
             )
             refresher = Refresher(
@@ -214,7 +216,7 @@ class Daemon:
                 self._budget,
                 shop_id=omisell_settings.shop_id,
                 concurrency=settings.outbox.concurrency,
-                interval=settings.outbox.poll_interval,
+                interval=FALLBACK,
                 around=self._parts.around,
             )
             sweeper = Sweeper(
@@ -262,6 +264,7 @@ class Daemon:
             ]
             group.create_task(sender.run(grace))
             group.create_task(refresher.run(grace))
+            background.append(group.create_task(self._watch(sender, refresher)))
             if self._settings.outbox.notify:
                 background.append(group.create_task(self._listen(sender.wake)))
             notify("READY=1", "STATUS=working")
@@ -272,6 +275,18 @@ class Daemon:
             refresher.stop()
             for task in background:
                 task.cancel()
+
+    async def _watch(self, sender: Sender, refresher: Refresher) -> None:
+        interval = self._settings.outbox.poll_interval
+        wakes = {
+            "adds": lambda: sender.wake("order.add"),
+            "cancels": lambda: sender.wake("order.cancel"),
+            "pushes": refresher.wake,
+            "wanted": lambda: refresher.wake_fetches(owed=False),
+            "owed": lambda: refresher.wake_fetches(owed=True),
+        }
+        watch = Watch(lambda: due(self._database), wakes, interval)
+        await forever("watch", watch.step, interval=interval, wake=Wake(), stopping=self._stopping)
 
     @contextlib.asynccontextmanager
     async def _scheduled(self, schedule: Schedule) -> AsyncIterator[None]:

@@ -224,7 +224,7 @@ class OutboxSettings(Section):
     """How rows are sent."""
 
     concurrency: Count = 16
-    poll_interval: Duration = 0.25
+    poll_interval: Duration = 0.1
     notify: StrictBool = False
     max_attempts: Count = 12
     backoff_base: Duration = 2.0

@@ -87,6 +87,10 @@ class Refresher:
         """A push was stored: look now."""
         self._pushed.set()
 
+    def wake_fetches(self, *, owed: bool) -> None:
+        """A fetch is due: look now."""
+        (self._owed if owed else self._wanted).set()
+
     def stop(self) -> None:
         """Claims nothing more."""
         self._stopping.set()

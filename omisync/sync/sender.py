@@ -63,10 +63,10 @@ class Sender:
         self._wakes: dict[Kind, Wake] = {"order.cancel": Wake(), "order.add": Wake()}
         self._log = structlog.get_logger("sender")
 
-    def wake(self) -> None:
-        """There may be new rows: look now."""
-        for wake in self._wakes.values():
-            wake.set()
+    def wake(self, *kinds: Kind) -> None:
+        """There may be new rows, of these kinds or of any: look now."""
+        for kind in kinds or self._wakes:
+            self._wakes[kind].set()
 
     async def run(self, grace: float) -> None:
         """Works until `stop`; then waits for calls in flight at most `grace` seconds and gives leases back."""

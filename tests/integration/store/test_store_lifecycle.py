@@ -7,6 +7,7 @@ import asyncpg
 import pytest
 
 from omisync.store import Claim, Ending, ListLag, Reached, State
+from omisync.store.due import Due, due
 from omisync.store.lifecycle import ENDS, MOVES, is_legal
 
 IN_STATE = {
@@ -221,3 +222,14 @@ async def test_the_lists_lag_is_the_greatest_age_at_which_an_added_order_was_mis
     await house.sql.execute("UPDATE omisync.list_lag SET hour = hour - interval '25 hours'")
     await lag.observe([], 1.0, 500.0)
     assert await house.sql.fetchval("SELECT count(*) FROM omisync.list_lag") == 1
+
+
+async def test_one_look_tells_what_there_is_to_do(house: Any) -> None:
+    assert await due(house.database) == Due(adds=False, cancels=False, pushes=False, wanted=False, owed=False)
+    await house.add("A-1")
+    await house.orders.request([("OMI-9", "B-9", None)], "operator")
+    assert await due(house.database) == Due(adds=True, cancels=False, pushes=False, wanted=True, owed=False)
+    await house.cancel("A-1")
+    await house.operator.pause("order.add", None, "anna")
+    await house.sql.execute("UPDATE omisync.refreshes SET priority = 2")
+    assert await due(house.database) == Due(adds=False, cancels=True, pushes=False, wanted=False, owed=True)

@@ -70,7 +70,7 @@ def test_defaults_are_those_of_the_contract(load: Load) -> None:
     assert settings.webhook.callback_url is None
     assert settings.webhook.max_body == 262_144
     assert settings.outbox.concurrency == 16
-    assert settings.outbox.poll_interval == 0.25
+    assert settings.outbox.poll_interval == 0.1
     assert settings.outbox.notify is False
     assert settings.outbox.max_attempts == 12
     assert (settings.outbox.backoff_base, settings.outbox.backoff_cap) == (2.0, 600.0)

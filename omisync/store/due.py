@@ -1,0 +1,27 @@
+"""What there is to do at all, asked in one query: whose turn it is, the claims themselves find out."""
+
+from dataclasses import dataclass
+
+from omisync.store.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """Which of the daemon's loops have something to look at."""
+
+    adds: bool
+    cancels: bool
+    pushes: bool
+    wanted: bool
+    owed: bool
+
+
+async def due(database: Database) -> Due:
+    """What there is to do now.
+
+    Raises:
+        StoreError: it cannot be asked.
+    """
+    row = await database.row("due.anything")
+    assert row is not None  # noqa: S101 - a query without FROM has one row
+    return Due(**dict(row))
