@@ -44,11 +44,11 @@ class Query:
 
 
 class Queries:
-    """Every statement of `sql/queries`, by `file.name`, for one schema."""
+    """Every statement of `sql/queries`, or of another folder, by `file.name`, for one schema."""
 
-    def __init__(self, schema: str) -> None:
+    def __init__(self, schema: str, folder: Path | None = None) -> None:
         self._queries: dict[str, Query] = {}
-        for file in sorted((sql_folder() / "queries").glob("*.sql")):
+        for file in sorted((folder or sql_folder() / "queries").glob("*.sql")):
             self._read(file, schema)
 
     def _read(self, file: Path, schema: str) -> None:
