@@ -35,18 +35,21 @@ async def door(port: int, backends: Sequence[int]) -> AsyncIterator[None]:
         assert task is not None
         open_ones.add(task)
         try:
-            behind = await connect()
-            if behind is None:
-                writer.transport.abort()
-                return
-            async with asyncio.TaskGroup() as group:
-                group.create_task(_pour(reader, behind[1]))
-                group.create_task(_pour(behind[0], writer))
-        except* OSError:
-            pass
+            await hand_on(reader, writer)
+        except* (OSError, asyncio.CancelledError):
+            pass  # cut off; or the door is closed, of which asyncio's streams would make an error
         finally:
             open_ones.discard(task)
             writer.close()
+
+    async def hand_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        behind = await connect()
+        if behind is None:
+            writer.transport.abort()
+            return
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_pour(reader, behind[1]))
+            group.create_task(_pour(behind[0], writer))
 
     server = await asyncio.start_server(serve, "127.0.0.1", port)
     try:

@@ -188,7 +188,11 @@ class World:
 
     def push_to(self, replica: Replica) -> None:
         """Omisell's pushes go to this one."""
-        url = configuration.callback_url(replica.webhook_port)
+        self.push_to_port(replica.webhook_port)
+
+    def push_to_port(self, port: int) -> None:
+        """Omisell's pushes go to this port: a replica's, or that of what stands before several."""
+        url = configuration.callback_url(port)
         config = self.simulator.config
         self.simulator.configure(_with_callback(config, url))
 
