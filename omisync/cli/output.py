@@ -140,6 +140,16 @@ def span(seconds: float) -> str:
     return f"{whole}s"
 
 
+def size(count: int) -> str:
+    """Bytes in the largest fitting unit: `512 B`, `24.0 KiB`, `3.1 GiB`."""
+    amount, unit = float(count), "B"
+    for larger in ("KiB", "MiB", "GiB", "TiB"):
+        if amount < 1024:
+            break
+        amount, unit = amount / 1024, larger
+    return f"{amount:.0f} B" if unit == "B" else f"{amount:.1f} {unit}"
+
+
 def shortened(words: str | None, most: int) -> str:
     """The beginning of a text, on one line."""
     line = " ".join((words or "").split())

@@ -35,7 +35,7 @@ def status(
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Show depths, ages, failures, what the backlog will take, token, budget and the last sweeps.
+    """Show depths, ages, failures, what the backlog will take, token, budget, the last sweeps, and the tables' sizes.
 
     With --watch --json each look is one line.
     """
@@ -54,7 +54,7 @@ async def _look(operator: Operator, common: Common, omisell: OmisellSettings, in
     def print_line(seen: Status) -> None:
         output.print_json(as_json(seen, outlook(seen, omisell)), indent=2 if interval is None else None)
 
-    first = await operator.status()  # a wrong address is told at once, an outage later on is watched
+    first = await operator.status(space=True)  # a wrong address is told at once, an outage later on is watched
     screen = output.console()
     if common.json:
         print_line(first)
@@ -98,6 +98,6 @@ async def _follow(
     while interval is not None:
         await asyncio.sleep(interval)
         try:
-            show(await operator.status())
+            show(await operator.status(space=True))
         except StoreError as error:
             mourn(error)

@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 
 SWEEPS_SHOWN = 5
 FINDINGS_SHOWN = 10
+TABLES_SHOWN = 6
+"""The others are small by nature."""
+DEAD_MANY = 0.5
+"""Dead rows for each living one from which on autovacuum does not keep up, or something holds it back."""
+DEAD_FEW = 20_000
+"""Dead rows that are no matter, however few are living."""
 OLD = 300.0
 """Seconds after which a waiting row or fetch is worth a colour."""
 TOKEN_SOON = 600.0
@@ -62,6 +68,7 @@ def render(status: Status, ahead: Forecast, now: dt.datetime | None = None) -> R
     parts: list[RenderableType] = [facts]
     parts += _sweeps(status, now)
     parts += _findings(status, now)
+    parts += _space(status, now)
     return Group(*parts)
 
 
@@ -192,3 +199,16 @@ def _findings(status: Status, now: dt.datetime) -> list[RenderableType]:
     rest = len(status.findings) - FINDINGS_SHOWN
     more: list[RenderableType] = [Text(f"and {rest} more (--json shows them)", "dim")] if rest > 0 else []
     return [Text(), made, *more]
+
+
+def _space(status: Status, now: dt.datetime) -> list[RenderableType]:
+    if not status.tables:
+        return []
+    columns = ("table", "on disk", "rows, about", "dead", "vacuumed")
+    made = output.table(*columns, right=columns[1:4])
+    for one in status.tables[:TABLES_SHOWN]:
+        late = one.dead > max(DEAD_FEW, one.rows * DEAD_MANY)
+        vacuumed = "never" if one.clean_since is None else output.ago(one.clean_since, now)
+        dead = output.clean(f"{one.dead:,}", WARN if late else "")
+        output.row(made, one.name, output.size(one.bytes), f"{one.rows:,}", dead, vacuumed)
+    return [Text(), made]

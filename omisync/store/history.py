@@ -76,12 +76,21 @@ class Table:
         bytes: on disk.
         rows: living ones, as the last vacuum or analyse counted them.
         dead: rows that wait for the next vacuum.
+        autovacuumed_at: when Postgres last did that by itself; None if never.
+        vacuumed_at: when somebody last asked for it.
     """
 
     name: str
     bytes: int
     rows: int
     dead: int
+    autovacuumed_at: dt.datetime | None = None
+    vacuumed_at: dt.datetime | None = None
+
+    @property
+    def clean_since(self) -> dt.datetime | None:
+        """When it was last vacuumed, whoever asked; None if never."""
+        return max(filter(None, (self.autovacuumed_at, self.vacuumed_at)), default=None)
 
 
 @dataclass(frozen=True, slots=True)

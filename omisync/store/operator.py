@@ -11,12 +11,14 @@ from typing import Any, Literal
 import asyncpg
 
 from omisync.store.database import Connection, Database, Record
-from omisync.store.history import ByHand, History, LastDay, Latest
+from omisync.store.history import ByHand, History, LastDay, Latest, Table
 from omisync.store.mirrors import MirrorAge
 from omisync.store.outbox import Kind
 from omisync.store.privacy import Forgetting, forget_one
 
 KINDS: tuple[Kind, ...] = ("order.add", "order.cancel")
+ALL = 1000
+"""Tables: more than there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,7 @@ class Status:
         last_push_at: when the last push came.
         last_sweep_at: when the last sweep that succeeded ended.
         lists: the copies of Omisell's lists that were ever tried.
+        tables: what each takes, the largest first; only where it was asked for.
     """
 
     outbox: Mapping[str, int]
@@ -99,6 +102,7 @@ class Status:
     last_sweep_at: dt.datetime | None = None
     token_held: bool = False
     lists: Sequence[MirrorAge] = ()
+    tables: Sequence[Table] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,8 +178,8 @@ class Operator:
         self._database = database
         self._history = History(database)
 
-    async def status(self) -> Status:
-        """The state of things now."""
+    async def status(self, *, space: bool = False) -> Status:
+        """The state of things now; with `space` also what the tables take, which looks at files."""
         async with self._database.transaction() as connection:
             depths = await connection.row("operator.depths")
             replicas = [_replica(row) for row in await connection.rows("operator.replicas")]
@@ -184,6 +188,7 @@ class Operator:
             forms = await connection.rows("operator.webhook_forms")
             findings = await connection.rows("operator.findings", most=50)
             lists = [MirrorAge(**dict(row)) for row in await connection.rows("mirrors.ages")]
+            tables = await connection.rows("history.tables", schema=self._database.schema, most=ALL) if space else ()
         assert depths is not None  # noqa: S101 - a SELECT without FROM always has its row
         ratios = [r.state["budget_used_ratio"] for r in replicas if r.state.get("budget_used_ratio") is not None]
         return Status(
@@ -214,6 +219,7 @@ class Operator:
             last_sweep_at=depths["last_sweep_at"],
             token_held=depths["token_held"],
             lists=lists,
+            tables=[Table(**dict(row)) for row in tables],
         )
 
     async def latest(self) -> Latest:

@@ -35,8 +35,11 @@ WHERE (action IN ('retry', 'discard') AND subject = ANY(:subjects::text[]))
    OR (action = 'forget' AND subject = :order_number::text) ORDER BY id;
 
 -- name: tables(schema, most)
--- What each table takes on disk with its indexes, the largest first; rows as the last ANALYZE or VACUUM counted them.
-SELECT c.relname AS name, pg_total_relation_size(c.oid) AS bytes, greatest(c.reltuples, 0)::bigint AS rows, coalesce(s.n_dead_tup, 0) AS dead
+-- What each table takes on disk with its indexes, the largest first; rows as the last ANALYZE or VACUUM counted them, and
+-- before the first one as the statistics have it.
+SELECT c.relname::text AS name, pg_total_relation_size(c.oid) AS bytes,
+    CASE WHEN c.reltuples < 0 THEN coalesce(s.n_live_tup, 0) ELSE c.reltuples END::bigint AS rows, coalesce(s.n_dead_tup, 0) AS dead,
+    s.last_autovacuum AS autovacuumed_at, s.last_vacuum AS vacuumed_at
 FROM pg_catalog.pg_class AS c LEFT JOIN pg_catalog.pg_stat_all_tables AS s ON s.relid = c.oid
 WHERE c.relnamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = :schema::text) AND c.relkind IN ('r', 'p')
 ORDER BY bytes DESC, name LIMIT :most;

@@ -16,6 +16,7 @@ from omisync.config import OmisellSettings
 from omisync.omisell.forecast import Clearing, Forecast
 from omisync.omisell.shares import CallClass
 from omisync.store import Database, Leases, StoreUnavailable
+from omisync.store.history import Table
 from omisync.store.operator import Finding, Operator, Pause, Replica, Status, SweepRun
 from omisync.sync.outlook import outlook
 
@@ -115,6 +116,32 @@ def test_all_that_needs_attention() -> None:
     assert shown[-1] == "and 2 more (--json shows them)"
 
 
+def test_what_the_tables_take_the_largest_ones_only() -> None:
+    tables = [
+        Table("outbox", 3 * 1024**3, 2_345_678, 1_500_000, ago(7200), ago(600)),
+        Table("inbox", 24 * 1024, 12, 20_000, ago(60), None),
+        *(Table(f"small_{place}", 512, 0, 0) for place in range(5)),
+    ]
+    shown = lines(status(tables=tables))
+    begin = shown.index("table on disk rows, about dead vacuumed")
+    assert shown[begin + 2 :] == [
+        "outbox 3.0 GiB 2,345,678 1,500,000 10m ago",
+        "inbox 24.0 KiB 12 20,000 1m ago",
+        *(f"small_{place} 512 B 0 0 never" for place in range(4)),
+    ]
+    assert len(json.loads(output.to_json(as_json(status(tables=tables), outlook(status(), ACCOUNT))))["tables"]) == 7
+
+
+def test_dead_rows_that_autovacuum_does_not_keep_up_with_stand_out() -> None:
+    screen = Console(file=io.StringIO(), width=200, color_system="standard", force_terminal=True)
+    tables = [Table("outbox", 8192, 100, 20_001), Table("inbox", 8192, 100_000, 40_000)]
+    screen.print(render(status(tables=tables), outlook(status(), ACCOUNT), NOW))
+    assert isinstance(screen.file, io.StringIO)
+    drawn = screen.file.getvalue()
+    assert "\x1b[33m20,001\x1b[0m" in drawn
+    assert "\x1b[33m40,000" not in drawn
+
+
 def test_nothing_runs_yet() -> None:
     shown = lines(
         status(
@@ -206,14 +233,14 @@ def ends_after(monkeypatch: pytest.MonkeyPatch, looks: int, *, away: int | None 
     look = Operator.status
     count = 0
 
-    async def counted(operator: Operator) -> Status:
+    async def counted(operator: Operator, *, space: bool = False) -> Status:
         nonlocal count
         count += 1
         if count > looks:
             raise KeyboardInterrupt
         if count == away:
             raise StoreUnavailable("the database cannot be used now: connection refused")
-        return await look(operator)
+        return await look(operator, space=space)
 
     monkeypatch.setattr(Operator, "status", counted)
 
@@ -224,6 +251,7 @@ async def test_watching_into_a_file_repeats_itself(cli: Any, monkeypatch: pytest
     assert ran.code == 130
     assert ran.err == ""
     assert ran.lines.count("outbox 0 pending, 0 sending, 0 failed") == 3
+    assert ran.lines.count("table on disk rows, about dead vacuumed") == 3
 
 
 async def test_watching_as_json_is_a_line_a_look(cli: Any, monkeypatch: pytest.MonkeyPatch) -> None:

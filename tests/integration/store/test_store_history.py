@@ -62,6 +62,19 @@ async def test_the_largest_tables_are_told_with_what_they_take(house: Any) -> No
     assert [table.bytes for table in tables] == sorted((table.bytes for table in tables), reverse=True)
 
 
+async def test_a_table_tells_when_it_was_vacuumed(house: Any) -> None:
+    def orders(status: Any) -> Any:
+        return next(table for table in status.tables if table.name == "orders")
+
+    assert orders(await house.operator.status(space=True)).clean_since is None
+    await house.sql.execute("VACUUM omisync.orders")
+    vacuumed = await house.sql.fetchval(
+        "SELECT last_vacuum FROM pg_stat_all_tables WHERE relid = 'omisync.orders'::regclass"
+    )
+    assert orders(await house.operator.status(space=True)).clean_since == vacuumed
+    assert list((await house.operator.status()).tables) == []
+
+
 async def test_what_a_sweep_made_good_is_told_the_newest_first_and_only_of_the_last_day(house: Any) -> None:
     for number, source, ago in (
         ("A", "sweep", 60.0),

@@ -135,7 +135,7 @@ DAY = LastDay(
         for place, (sent, failed, pushes) in enumerate([(10, 0, 0), (40, 1, 0), (0, 0, 0)])
     ],
     repairs=[Repair("ORD-8", "status", 300, 500, NOW - dt.timedelta(minutes=8), NOW - dt.timedelta(minutes=7))],
-    tables=[Table("outbox", 3 * 1024 * 1024, 12345, 6)],
+    tables=[Table("outbox", 3 * 1024 * 1024, 12345, 6, NOW - dt.timedelta(hours=3)), Table("orders", 8192, 2, 0)],
 )
 
 
@@ -260,7 +260,8 @@ async def test_the_status_page_shows_depths_ages_budget_token_leader_and_sweeps(
         "order.shippedORD/7 ơ500hmac-bodywaiting",
         "ORD-8status300 → 500",
         "discard row 11 by an@shop",
-        "outbox3.0 MiB12,3456",
+        "outbox3.0 MiB12,34563 h ago",
+        "orders8.0 KiB20never",
         'webhook.authorization = "token" pins it',
         "Schema 0005_roles",
     ):
