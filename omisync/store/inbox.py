@@ -11,6 +11,7 @@ from omisync.store.group_commit import GroupCommit
 
 OWED_DELAY = 120.0  # seconds that a detail nobody hurries for waits: the next push may ask for it too
 SETTLED = 5.0  # seconds after which no further change of a second of Omisell's can come to light in a detail
+STORE_SECONDS = 2.0  # until pushes handed to the database are on disk; Omisell's sister waits 3 s [sibling: boxme]
 INBOX_RETENTION = 30 * 86_400.0  # seconds; Omisell repeats a push for 2 h 35 min [guide]
 
 
@@ -58,18 +59,25 @@ class Inbox:
 
     Args:
         owed_delay: seconds that a detail nobody hurries for waits.
+        store_seconds: how long the database may take to store what is handed to it.
     """
 
-    def __init__(self, database: Database, *, owed_delay: float = OWED_DELAY) -> None:
+    def __init__(
+        self, database: Database, *, owed_delay: float = OWED_DELAY, store_seconds: float = STORE_SECONDS
+    ) -> None:
         self._database = database
         self._owed_delay = owed_delay
-        self._adding: GroupCommit[tuple[uuid.UUID, Delivery], bool] = GroupCommit(self._add, most=500)
+        self._adding: GroupCommit[tuple[uuid.UUID, Delivery], bool] = GroupCommit(
+            self._add, most=500, seconds=store_seconds
+        )
 
     async def add(self, delivery: Delivery) -> bool:
         """Returns once the push is on disk: True if new, False if a repeat.
 
         Raises:
-            StoreError: it is not stored, and must not be answered with 200.
+            StoreError: it is not stored, or not for all we know, and must not be answered with 200. At most twice
+                `store_seconds` after the call if the database has stopped answering; behind a backlog that it is
+                working off, the wait may be longer.
         """
         return await self._adding.submit((delivery.dedup_key, delivery))
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from typing import Final, Protocol
+from typing import Protocol
 
 from aiohttp import hdrs, web
 from structlog.typing import FilteringBoundLogger
@@ -15,11 +15,7 @@ from omisync.web.body import Bodies, BodyLimits, Broken, NoRoom, TooLarge, TooSl
 from omisync.web.clients import Clients, is_forwarded
 from omisync.web.connections import STRAIGHT, Straight
 from omisync.web.metrics import NO_EVENT
-from omisync.web.patience import Patience
 from omisync.web.trouble import Sparingly, fault
-
-STORE_SECONDS: Final = 2.0
-"""Until a push is on disk. Omisell's sister waits 3 s for the whole exchange [sibling: boxme]."""
 
 
 class Authorizes(Protocol):
@@ -34,7 +30,7 @@ class KeepsDeliveries(Protocol):
     """Where pushes are kept; see `omisync.store.inbox.Inbox`."""
 
     async def add(self, delivery: Delivery) -> bool:
-        """Returns once it is on disk; False for a repeat."""
+        """Returns once it is on disk; False for a repeat. How long the database may take is known there."""
         ...
 
 
@@ -72,7 +68,6 @@ class Webhook:
         metrics: CountsPushes,
         log: FilteringBoundLogger,
         *,
-        store_seconds: float,
         pinned: bool,
         clients: Clients,
     ) -> None:
@@ -82,8 +77,6 @@ class Webhook:
         self._metrics = metrics
         self._log = log
         self._trouble = Sparingly(log)
-        self._store_seconds = store_seconds
-        self._storing = Patience(store_seconds)
         self._pinned = pinned
         self._clients = clients
         self._forms_seen: set[str] = set()
@@ -128,9 +121,7 @@ class Webhook:
             body=body,
         )
         try:
-            new = await self._storing.wait(self._inbox.add(delivery))
-        except TimeoutError:
-            return self._unavailable(f"the database did not answer within {self._store_seconds:g} s")
+            new = await self._inbox.add(delivery)
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is not None and task.cancelling():
@@ -211,7 +202,6 @@ def webhook_app(
     metrics: CountsPushes,
     log: FilteringBoundLogger,
     pinned: bool = False,
-    store_seconds: float = STORE_SECONDS,
     limits: BodyLimits | None = None,
     clients: Clients | None = None,
 ) -> web.Application:
@@ -225,7 +215,6 @@ def webhook_app(
         metrics: counts them.
         log: hears of trouble, without personal data.
         pinned: whether `webhook.authorization` names one form; else the log advises which.
-        store_seconds: how long storing may take before the answer is 503.
         limits: of reading bodies, in place of the defaults with `max_body`.
         clients: whom a trusted proxy speaks for, and who may push; without it the peer counts, and everybody may.
 
@@ -241,7 +230,6 @@ def webhook_app(
         inbox,
         metrics,
         log,
-        store_seconds=store_seconds,
         pinned=pinned,
         clients=clients,
     )

@@ -94,7 +94,6 @@ def listening(inbox: Callable[[], AbstractAsyncContextManager[Keeps]] = picky) -
                 inbox=kept,
                 metrics=Metrics(),
                 log=log,
-                store_seconds=SECONDS,
             )
             server = await serve(app, _Loopback(), log=log, environ={})
             started.append(Running(server.port, kept, errors))

@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from omisync.store import Delivery, Ending, Fetch, Listed, Reached, Snapshot
+from omisync.store import Delivery, Ending, Fetch, Inbox, Listed, Reached, Snapshot, StoreUnavailable
 
 SHOP = 21001
 
@@ -100,6 +100,16 @@ async def test_a_repeat_is_stored_once_even_within_one_batch(house: Any) -> None
     assert sorted(answers) == [False, False, False, True]
     assert await house.inbox.add(push()) is False
     assert await states(house) == ["new"]
+
+
+async def test_a_database_that_does_not_store_in_time_is_told_and_the_push_may_come_again(house: Any) -> None:
+    inbox = Inbox(house.database, store_seconds=0.1)
+    async with house.sql.transaction():
+        await house.sql.execute("LOCK TABLE omisync.inbox IN EXCLUSIVE MODE")
+        with pytest.raises(StoreUnavailable, match=r"the database did not answer within 0\.1 s"):
+            await asyncio.wait_for(inbox.add(push()), 5)
+    assert await asyncio.wait_for(inbox.add(push()), 5) is False  # it was at the database already
+    assert await house.sql.fetchval("SELECT count(*) FROM omisync.inbox") == 1
 
 
 async def test_pushes_without_any_identity_are_known_by_their_body(house: Any) -> None:

@@ -281,13 +281,6 @@ async def test_a_fault_of_ours_is_logged_with_its_place(listener: Start, logged:
     assert "add" in entry["where"]
 
 
-async def test_a_slow_inbox_is_503_after_the_agreed_time(listener: Start) -> None:
-    web = await listener(store_seconds=0.02)
-    web.inbox.gate.clear()
-    status, _, headers = await web.post(GUIDE_SAMPLE)
-    assert (status, headers["Retry-After"]) == (503, "5")
-
-
 async def test_two_hundred_is_said_only_after_it_is_stored(listener: Start) -> None:
     web = await listener()
     web.inbox.gate.clear()
