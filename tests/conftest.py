@@ -30,17 +30,6 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return WORKERS_A_CORE * (os.cpu_count() or 1)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep in one process what shares a module's fixture, which is costly to make."""
-    for item in items:
-        fixtures = getattr(item, "_fixtureinfo", None)
-        known = fixtures.name2fixturedefs.values() if fixtures is not None else ()
-        grouped = item.get_closest_marker("xdist_group")
-        if not grouped and any(each.scope == "module" for definitions in known for each in definitions):
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
-
-
 def with_database(dsn: str, database: str) -> str:
     """The same server's URL for another database."""
     return urlunsplit(urlsplit(dsn)._replace(path=f"/{database}"))

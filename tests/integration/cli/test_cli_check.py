@@ -178,7 +178,7 @@ async def test_an_empty_database_wants_a_migration(cli: Any, empty_dsn: str) -> 
     assert ran.err == "omisync: 1 of 16 checks failed: schema\n"
     state, said = found(ran)["schema"]
     assert state == "failed"
-    assert said.startswith("schema omisync lacks 0001_outbox, ")
+    assert said.startswith("schema omisync is too old for omisync 0.1.0: it lacks 0001_outbox, ")
     assert "run `omisync migrate`" in said
 
 

@@ -93,7 +93,7 @@ async def test_a_database_that_is_away_is_3_in_one_line(cli: Any, nobody_there: 
     ran = await cli(*command)
     assert ran.code == 3
     [line] = ran.err.splitlines()
-    assert line.startswith(("omisync: the database cannot be used now: ", "omisync: 1 of 12 checks failed: database"))
+    assert line.startswith(("omisync: the database cannot be used now: ", "omisync: 1 of 15 checks failed: database"))
     assert "pass-word" not in ran.out + ran.err
 
 
@@ -103,7 +103,7 @@ async def test_a_wrong_password_is_3_in_one_line(cli: Any, dsn: str, command: li
     ran = await cli(*command)
     assert ran.code == 3
     [line] = ran.err.splitlines()
-    assert line.startswith(("omisync: the database refuses: password authentication failed", "omisync: 1 of 12 checks"))
+    assert line.startswith(("omisync: the database refuses: password authentication failed", "omisync: 1 of 15 checks"))
     assert "pass-word" not in ran.out + ran.err
 
 
@@ -115,7 +115,7 @@ async def test_a_missing_schema_is_1_and_names_the_command_that_mends_it(
     ran = await cli(*command)
     assert ran.code == 1
     [line] = ran.err.splitlines()
-    assert "`omisync migrate" in line or line == "omisync: 1 of 13 checks failed: schema"
+    assert "`omisync migrate" in line or line == "omisync: 1 of 16 checks failed: schema"
 
 
 @pytest.mark.parametrize("command", [*EVERY_COMMAND, ["run"], ["shops"], ["pickups"]], ids=" ".join)

@@ -99,7 +99,7 @@ def test_the_installed_program_plans_and_migrates_an_empty_database(program: Pat
     applied = said([str(program), "migrate"], elsewhere, COMMAND_SECONDS)
     assert applied.splitlines() == [f"applied {name}" for name in MIGRATIONS]
     again = said([str(program), "migrate", "--json"], elsewhere, COMMAND_SECONDS)
-    assert json.loads(again) == {"schema": "omisync", "applied": []}
+    assert json.loads(again) == {"schema": "omisync", "applied": [], "after": []}
 
 
 async def test_what_the_installed_program_migrated_takes_orders(program: Path, elsewhere: Path, empty_dsn: str) -> None:

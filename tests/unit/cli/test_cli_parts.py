@@ -192,6 +192,7 @@ def test_cells(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_on_a_terminal_the_width_is_the_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
     assert output.console().width == output.UNLIMITED
     monkeypatch.setenv("COLUMNS", "70")
     assert output.console().width == 70

@@ -136,7 +136,7 @@ async def test_a_machine_that_once_slept_sends_as_ever() -> None:
 
 @pytest.mark.usefixtures("sleep")
 async def test_a_fetch_is_held_by_the_same_clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    fetch = type("Fetch", (), {"omisell_order_number": "OMI-1", "lease_token": uuid.uuid4()})()
+    fetch = type("Fetch", (), {"omisell_order_number": "OMI-1", "order_number": "A-1", "lease_token": uuid.uuid4()})()
 
     class OneFetch:
         async def is_due(self, *, owed: bool) -> bool:
