@@ -31,6 +31,8 @@ HURRY: Final = "UPDATE omisync.refreshes SET available_at = now() WHERE priority
 """Details that nobody hurries for wait two minutes for the next push; after the last one there is none to wait for."""
 SET_MOOD: Final = "UPDATE chaos.mood SET mode = $1"
 LISTEN_SECONDS: Final = 1.0
+OPEN_TRIES: Final = 20
+OPEN_AGAIN_SECONDS: Final = 0.5
 BY_ITSELF: Final = "daemons that ended by themselves"
 
 
@@ -192,9 +194,13 @@ class Hands:
         opened: list[Any] = []
         with self._recoveries.trouble("connections exhausted"):
             try:
-                with contextlib.suppress(*DATABASE_AWAY):
-                    while len(opened) < connections:
-                        opened += [await asyncpg.connect(self._stage.shop_dsn, timeout=STATEMENT_SECONDS)]
+                for _ in range(OPEN_TRIES):
+                    with contextlib.suppress(*DATABASE_AWAY):
+                        while len(opened) < connections:
+                            opened += [await asyncpg.connect(self._stage.shop_dsn, timeout=STATEMENT_SECONDS)]
+                    if opened:
+                        break
+                    await asyncio.sleep(OPEN_AGAIN_SECONDS)  # another blow has taken the database away
                 self.done["idle connections"] = max(self.done["idle connections"], len(opened))
                 await asyncio.sleep(seconds)
             finally:

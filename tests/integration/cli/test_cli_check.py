@@ -850,7 +850,7 @@ async def test_a_wrong_configuration_is_2_and_names_the_key(cli: Any) -> None:
 
 
 async def test_a_schema_of_a_newer_version(cli: Any, sql: asyncpg.Connection) -> None:
-    await sql.execute("INSERT INTO omisync.migrations (version, name, checksum) VALUES (999, '0999_later', 'x')")
+    await sql.execute("INSERT INTO omisync.migrations (version, name, checksum) VALUES (999, '0999_later.after', 'x')")
     ran = await cli("check", "--offline")
     assert ran.code == 1
-    assert "failed schema the schema has migration 0999_later, which this version does not know" in "\n".join(ran.lines)
+    assert "failed schema schema omisync is too new for omisync 0.1.0: 0999_later.after has taken" in "\n".join(ran.lines)
