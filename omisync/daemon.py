@@ -3,16 +3,17 @@
 import asyncio
 import contextlib
 import signal
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import aiohttp
 import structlog
 
 from omisync import __version__
-from omisync.config import OmisellSettings, Settings
+from omisync.config import Settings
 from omisync.log import keep_telling_repeats, tell_repeats
-from omisync.omisell import Authorizer, Budget, Shares, connect
+from omisync.omisell import Budget, Shares, connect
+from omisync.pulse import Pulse
+from omisync.reloading import Reloaded
 from omisync.schedule import Schedule, Timetable
 from omisync.service_manager import notify, watchdog_interval
 from omisync.store import (
@@ -29,10 +30,12 @@ from omisync.store import (
 )
 from omisync.store.bucket import SharedBucket
 from omisync.store.due import due
+from omisync.store.history import History
 from omisync.store.migrations import require_current
 from omisync.store.mirrors import Mirrors
-from omisync.store.operator import Operator, Status
+from omisync.store.operator import Operator
 from omisync.store.privacy import Privacy
+from omisync.store.sweeps import DIARY_RETENTION
 from omisync.sync.add import Adder
 from omisync.sync.breaker import Breaker
 from omisync.sync.budget import SharedBudget
@@ -43,6 +46,7 @@ from omisync.sync.loop import Wake, forever
 from omisync.sync.mirrors import MirrorKeeper
 from omisync.sync.outlook import outlook
 from omisync.sync.refresher import Refresher
+from omisync.sync.retention import Keeps, Retention
 from omisync.sync.rules import rules_of
 from omisync.sync.sender import Sender
 from omisync.sync.sweeper import Sweeper
@@ -50,8 +54,7 @@ from omisync.sync.teller import Teller
 from omisync.sync.tokens import SharedTokens
 from omisync.sync.watch import FALLBACK, Watch
 from omisync.traced import tracing
-from omisync.web import Access, Clients, Metrics, Replaceable, admin_app, serve, webhook_app
-from omisync.web.tls import certificate_of, renew
+from omisync.web import Clients, Metrics, admin_app, serve, webhook_app
 
 LEAD_EVERY = 3.0  # seconds between looks at who leads
 BEAT_EVERY = 5.0  # seconds between signs of life and fresh gauges
@@ -77,7 +80,6 @@ class Daemon:
 
     def __init__(self, settings: Settings, reload: Callable[[], Settings] | None = None) -> None:
         self._settings = settings
-        self._reload = reload
         self._log = structlog.get_logger("daemon")
         self._stopping = asyncio.Event()
         self._leads = False
@@ -102,11 +104,8 @@ class Daemon:
             shares=Shares(**settings.omisell.shares.model_dump()),
             pool=SharedBudget(SharedBucket(self._database)),
         )
-        self._authorizer = Replaceable(_authorizer(settings))
-        self._access = Access(_admin_token(settings))
-        self._certificate = certificate_of(settings.webhook)
+        self._reloaded = Reloaded(settings, reload, self._log)
         self._wake_refresher: Callable[[], None] = lambda: None
-        self._replace_key: Callable[[OmisellSettings], None] = lambda _: None
 
     def stop(self) -> None:
         """Begins the ordered stop."""
@@ -126,7 +125,7 @@ class Daemon:
             webhook_app(
                 path=self._settings.webhook.path,
                 max_body=self._settings.webhook.max_body,
-                authorizer=self._authorizer,
+                authorizer=self._reloaded.authorizer,
                 inbox=self,
                 metrics=self.metrics,
                 log=structlog.get_logger("webhook"),
@@ -135,14 +134,14 @@ class Daemon:
             ),
             self._settings.webhook.listen,
             name="webhook",
-            tls=self._certificate,
+            tls=self._reloaded.certificate,
         )
         self._say_hello(webhook.port)
         admin = await serve(
             admin_app(
                 source=self._operator,
                 metrics=self.metrics,
-                token=self._access,
+                token=self._reloaded.access,
                 log=structlog.get_logger("admin"),
                 forecast=lambda status: outlook(status, self._settings.omisell),
             ),
@@ -185,7 +184,7 @@ class Daemon:
                 budget=self._budget,
                 observer=self._parts.observer(self.metrics),
             )
-            self._replace_key = omisell.replace_key
+            self._reloaded.replace_key = omisell.replace_key
             breaker = Breaker(omisell)
             lookup = Lookup(
                 omisell,
@@ -232,15 +231,13 @@ class Daemon:
                 Timetable(
                     settings.reconcile.interval,
                     settings.reconcile.full_at,
-                    settings.outbox.retention,
                     settings.privacy.keep,
                 ),
                 leads=lambda: self._leads,
                 tokens=omisell.tokens,
                 sweeper=sweeper,
                 sweeps=self._sweeps,
-                outbox=self._outbox,
-                inbox=self._inbox,
+                retention=self._retention(),
                 counters=self.metrics,
                 mirrors=mirrors,
                 privacy=Privacy(self._database, self._hooks),
@@ -248,14 +245,27 @@ class Daemon:
             self._wake_refresher = refresher.wake
             await self._run_parts(sender, refresher, schedule, breaker)
 
+    def _retention(self) -> Retention:
+        settings = self._settings
+        keeps = settings.retention
+        tables = [
+            Keeps("outbox", settings.outbox.retention, self._outbox.purge),
+            Keeps("inbox", keeps.pushes, self._inbox.purge),
+            Keeps("sweeps", DIARY_RETENTION, self._sweeps.purge),
+        ]
+        if keeps.events is not None:
+            tables.append(Keeps("order_events", keeps.events, History(self._database).purge))
+        return Retention(tables, keeps.hours.hold)
+
     async def _run_parts(self, sender: Sender, refresher: Refresher, schedule: Schedule, breaker: Breaker) -> None:
         grace = self._settings.daemon.grace
+        pulse = Pulse(self._leases, self._operator, self.metrics, self._budget, breaker)
         with contextlib.suppress(StoreError):  # it may have gone away again; the loop looks anew, and says so
             await self._look_who_leads()
         async with self._scheduled(schedule), asyncio.TaskGroup() as group:
             background = [
                 group.create_task(self._forever("leader", self._look_who_leads, LEAD_EVERY)),
-                group.create_task(self._forever("pulse", lambda: self._pulse(breaker), BEAT_EVERY)),
+                group.create_task(self._forever("pulse", pulse.beat, BEAT_EVERY)),
                 group.create_task(self._forever("hooks", self._retry_hooks, HOOKS_EVERY)),
                 group.create_task(self._forever("teller", self._teller.tell, NOTICES_EVERY)),
                 group.create_task(breaker.run()),
@@ -334,29 +344,6 @@ class Daemon:
         self.metrics.set_leader(leads)
         return False
 
-    async def _pulse(self, breaker: Breaker) -> bool:
-        self.metrics.set_budget(self._budget.used_ratio)
-        await self._leases.beat(
-            {"budget_used_ratio": round(self._budget.used_ratio, 3), "away": breaker.reason, "version": __version__}
-        )
-        status = await self._operator.status()
-        self._gauges(status)
-        notify(
-            f"STATUS={status.outbox['pending']} to send, {status.failed} failed, {status.refresh_pending} to fetch"
-            + (f", Omisell is away: {breaker.reason}" if breaker.reason else "")
-        )
-        return False
-
-    def _gauges(self, status: Status) -> None:
-        self.metrics.set_outbox(status.outbox, status.oldest_pending_seconds)
-        self.metrics.set_refresh(status.refresh_pending, status.refresh_lag_seconds)
-        self.metrics.set_token(status.token_expires_seconds, held=status.token_held)
-        self.metrics.set_hooks_waiting(status.hooks_waiting)
-        self.metrics.set_last_push(status.last_push_at)
-        self.metrics.set_last_sweep(status.last_sweep_at)
-        silent = status.pushes_silent_since
-        self.metrics.set_pushes_silent(0.0 if silent is None else time.time() - silent.timestamp())
-
     async def _retry_hooks(self) -> bool:
         return await self._hooks.retry_due() > 0
 
@@ -386,35 +373,7 @@ class Daemon:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
-        loop.add_signal_handler(signal.SIGHUP, self._read_again)
-
-    def _read_again(self) -> None:
-        if self._reload is None:
-            return
-        notify("RELOADING=1", f"MONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
-        try:
-            settings = self._reload()
-        except Exception as error:  # noqa: BLE001 - a bad file must not end a running daemon: it keeps what it has
-            self._log.error("the configuration was not read again; the old one stays", error=str(error))
-        else:
-            self._authorizer.replace(_authorizer(settings))
-            self._access.replace(_admin_token(settings))
-            self._replace_key(settings.omisell)
-            renew(self._certificate, settings.webhook, self._log)
-            self._log.info("configuration read again: log level and secrets")
-        notify("READY=1")
-
-
-def _authorizer(settings: Settings) -> Authorizer:
-    webhook = settings.webhook
-    return Authorizer(
-        webhook.authorization, [secret.get_secret_value() for secret in webhook.secret], webhook.callback_url
-    )
-
-
-def _admin_token(settings: Settings) -> str | None:
-    token = settings.admin.token
-    return None if token is None else token.get_secret_value()
+        loop.add_signal_handler(signal.SIGHUP, self._reloaded.read_again)
 
 
 async def run(settings: Settings, reload: Callable[[], Settings] | None = None) -> int:

@@ -14,10 +14,11 @@ from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
 from omisync.omisell import OmisellError, Tokens
-from omisync.store import Inbox, Outbox, StoreError, Sweeps
+from omisync.store import StoreError, Sweeps
 from omisync.sync.listing import Incomplete
 from omisync.sync.mirrors import MirrorKeeper
 from omisync.sync.pace import Pace
+from omisync.sync.retention import Retention
 from omisync.sync.sweeper import Sweeper
 from omisync.sync.tally import Swept
 
@@ -29,15 +30,14 @@ SWEEP_TIMEOUT = 1800.0
 FULL_TIMEOUT = 4 * 3600.0
 MIRRORS_EVERY = 15.0  # seconds between looks at which copy of a list is due: one small query
 MIRRORS_TIMEOUT = 3600.0  # a large catalogue is read page by page, behind everything else
-RETENTION_EVERY = 3600.0
+RETENTION_EVERY = 600.0  # seconds between looks, so that an off-peak of half an hour is not missed
 RETENTION_TIMEOUT = 600.0
-RETENTION_BATCH = 1000  # rows a statement: short locks, little WAL at once
 PRIVACY_EVERY = 3600.0
 PRIVACY_FIRST = 30.0  # seconds after the start, so that a daemon that is restarted often does it, too
 PRIVACY_SPELL = 600.0  # seconds that one run works at most; what is left comes in the next
 PRIVACY_TIMEOUT = 900.0
 PRIVACY_BATCH = 20  # orders at a time: each key of their documents is looked at, some 20 ms an order on a busy machine
-RETENTION_PAUSE = 0.2  # seconds between batches, for the shop's own work
+PRIVACY_PAUSE = 0.2  # seconds between batches, for the shop's own work
 FULL_OVERDUE = 26 * 3600.0  # seconds without a daily sweep (the machine was off at its hour): then it runs at once
 FIRST_SWEEP = 2.0  # seconds after the start
 CLOCK_LOOK = 5.0  # seconds between looks at whether the machine's clock was set back
@@ -63,11 +63,10 @@ class Forgets(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Timetable:
-    """When things run, and how long things are kept. Times in seconds; `full_at` by the machine's local time."""
+    """When things run, and how long buyers' data is kept. Times in seconds; `full_at` by the machine's local time."""
 
     sweep_interval: float
     full_at: dt.time
-    outbox_retention: float
     privacy_keep: float = 180 * 86_400.0
 
 
@@ -87,8 +86,7 @@ class Schedule:
         tokens: Tokens,
         sweeper: Sweeper,
         sweeps: Sweeps,
-        outbox: Outbox,
-        inbox: Inbox,
+        retention: Retention,
         counters: JobCounters,
         mirrors: MirrorKeeper | None = None,
         privacy: Forgets | None = None,
@@ -98,8 +96,7 @@ class Schedule:
         self._tokens = tokens
         self._sweeper = sweeper
         self._sweeps = sweeps
-        self._outbox = outbox
-        self._inbox = inbox
+        self._retention = retention
         self._counters = counters
         self._mirrors = mirrors
         self._privacy = privacy
@@ -120,7 +117,7 @@ class Schedule:
         self._add(SWEEP, self._sweep, SWEEP_TIMEOUT, IntervalTrigger(seconds=self._timetable.sweep_interval), soon)
         self._add("full", self._full, FULL_TIMEOUT, CronTrigger(hour=full_at.hour, minute=full_at.minute))
         self._add("full overdue", self._full_if_overdue, FULL_TIMEOUT, IntervalTrigger(hours=1), soon)
-        self._add("retention", self._retention, RETENTION_TIMEOUT, IntervalTrigger(seconds=RETENTION_EVERY))
+        self._add("retention", self._retention.run, RETENTION_TIMEOUT, IntervalTrigger(seconds=RETENTION_EVERY))
         if self._privacy is not None:
             first = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=PRIVACY_FIRST)
             self._add("privacy", self._forget, PRIVACY_TIMEOUT, IntervalTrigger(seconds=PRIVACY_EVERY), first)
@@ -220,16 +217,6 @@ class Schedule:
             if age is None or age > FULL_OVERDUE:
                 await self._sweeper.full()
 
-    async def _retention(self) -> None:
-        purges: tuple[Callable[[], Awaitable[int]], ...] = (
-            lambda: self._outbox.purge(self._timetable.outbox_retention, RETENTION_BATCH),
-            lambda: self._inbox.purge(RETENTION_BATCH),
-            lambda: self._sweeps.purge(RETENTION_BATCH),
-        )
-        for purge in purges:
-            while await purge() == RETENTION_BATCH:  # noqa: ASYNC110 - not waiting for anything: sparing the database
-                await asyncio.sleep(RETENTION_PAUSE)
-
     async def _forget(self) -> None:
         if self._privacy is None:
             return
@@ -239,7 +226,7 @@ class Schedule:
             forgotten += now
             if now < PRIVACY_BATCH:
                 break
-            await asyncio.sleep(RETENTION_PAUSE)
+            await asyncio.sleep(PRIVACY_PAUSE)
         if forgotten:
             self._log.info("buyers' data removed of orders long final", orders=forgotten)
 

@@ -27,10 +27,12 @@ from omisync.config.values import (
     Duration,
     FileName,
     FunctionName,
+    Hours,
     Identity,
     Listen,
     ListenAddress,
     Networks,
+    OffPeak,
     OrderPath,
     Part,
     Proxies,
@@ -44,6 +46,9 @@ from omisync.config.values import (
     Word,
     refuse,
 )
+
+DAY = 86400.0
+"""Seconds."""
 
 Authorization = Literal["auto", "token", "hmac-url-body", "hmac-body", "none"]
 
@@ -254,6 +259,23 @@ class PrivacySettings(Section):
     keep: Duration = 180 * 86400.0
 
 
+class RetentionSettings(Section):
+    """How long what is finished with stays, but for the outbox (`outbox.retention`), and when it is removed."""
+
+    hours: OffPeak = Hours(datetime.time(1), datetime.time(6))
+    pushes: Duration = 30 * 86400.0
+    events: Duration | None = None
+
+    @field_validator("pushes", "events")
+    @classmethod
+    def _a_day_stays(cls, value: float | None) -> float | None:
+        if value is not None and value < DAY:
+            raise refuse(
+                'is too short: a push may be repeated for hours, and the admin page shows a day; at least "1d"'
+            )
+        return value
+
+
 class HooksSettings(Section):
     """The merchant's own SQL function."""
 
@@ -309,6 +331,7 @@ class Settings(Section):
     checks: ChecksSettings = ChecksSettings()
     reconcile: ReconcileSettings = ReconcileSettings()
     privacy: PrivacySettings = PrivacySettings()
+    retention: RetentionSettings = RetentionSettings()
     hooks: HooksSettings = HooksSettings()
     admin: AdminSettings = AdminSettings()
     daemon: DaemonSettings = DaemonSettings()

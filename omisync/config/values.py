@@ -51,6 +51,20 @@ class Listen:
         return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 - compared, not listened on
 
 
+@dataclass(frozen=True, slots=True)
+class Hours:
+    """Hours of a day, from `begin` until `end`: over midnight where that is earlier, all day where it is the same."""
+
+    begin: datetime.time
+    end: datetime.time
+
+    def hold(self, time: datetime.time) -> bool:
+        """Whether a time of day is within."""
+        if self.begin < self.end:
+            return self.begin <= time < self.end
+        return time >= self.begin or time < self.end
+
+
 def is_loopback(host: str) -> bool:
     """Whether a host name or address, without brackets, means this machine only."""
     try:
@@ -155,6 +169,16 @@ def _clock(value: Any) -> datetime.time:
     if isinstance(value, str) and (match := _CLOCK.fullmatch(value.strip())):
         return datetime.time(int(match[1]), int(match[2]))
     raise refuse('expected a time of day as "HH:MM", such as "03:30"')
+
+
+def _hours(value: Any) -> Hours:
+    if isinstance(value, Hours):
+        return value
+    if isinstance(value, str):
+        begin, _, end = value.replace(" ", "").partition("-")
+        if _CLOCK.fullmatch(begin) and (_CLOCK.fullmatch(end) or end == "24:00"):
+            return Hours(_clock(begin), _clock("00:00" if end == "24:00" else end))
+    raise refuse('expected hours of the day as "HH:MM-HH:MM", such as "01:00-06:00"; "00:00-24:00" is all day')
 
 
 def _schema_name(value: Any) -> str:
@@ -297,6 +321,7 @@ Size = Annotated[int, BeforeValidator(_size)]
 """Bytes, above zero."""
 ListenAddress = Annotated[Listen, BeforeValidator(_listen)]
 Clock = Annotated[datetime.time, BeforeValidator(_clock)]
+OffPeak = Annotated[Hours, BeforeValidator(_hours)]
 SchemaName = Annotated[str, BeforeValidator(_schema_name)]
 FunctionName = Annotated[str, BeforeValidator(_function_name)]
 Dsn = Annotated[SecretStr, BeforeValidator(_dsn)]

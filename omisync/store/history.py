@@ -114,7 +114,7 @@ class Latest:
 
 
 class History:
-    """Reads the past. All methods raise `StoreError`."""
+    """Reads the past, and ends it. All methods raise `StoreError`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -136,3 +136,7 @@ class History:
         pushed = {row["hour"]: row["pushes"] for row in pushes}
         hours = [Hour(row["hour"], row["sent"], row["failed"], pushed.get(row["hour"], 0)) for row in orders]
         return LastDay(hours, [Repair(**dict(row)) for row in repairs], [Table(**dict(row)) for row in tables])
+
+    async def purge(self, keep_seconds: float, most: int) -> int:
+        """Removes up to `most` events of orders, recorded more than `keep_seconds` ago; what a hook waits for stays."""
+        return len(await self._database.rows("history.purge", keep_seconds=keep_seconds, most=most))

@@ -12,7 +12,6 @@ from omisync.store.group_commit import GroupCommit
 OWED_DELAY = 120.0  # seconds that a detail nobody hurries for waits: the next push may ask for it too
 SETTLED = 5.0  # seconds after which no further change of a second of Omisell's can come to light in a detail
 STORE_SECONDS = 2.0  # until pushes handed to the database are on disk; Omisell's sister waits 3 s [sibling: boxme]
-INBOX_RETENTION = 30 * 86_400.0  # seconds; Omisell repeats a push for 2 h 35 min [guide]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +102,9 @@ class Inbox:
         )
         return [Routed(row["state"], row["event"], row["pushes"]) for row in rows]
 
-    async def purge(self, most: int) -> int:
-        """Removes up to `most` handled pushes older than `INBOX_RETENTION`."""
-        return len(await self._database.rows("inbox.purge", keep_seconds=INBOX_RETENTION, most=most))
+    async def purge(self, keep_seconds: float, most: int) -> int:
+        """Removes up to `most` handled pushes older than `keep_seconds`: above the 2 h 35 min of repeats [guide]."""
+        return len(await self._database.rows("inbox.purge", keep_seconds=keep_seconds, most=most))
 
     async def _add(self, items: Sequence[tuple[uuid.UUID, Delivery]]) -> list[bool]:
         first: dict[uuid.UUID, Delivery] = {}

@@ -7,7 +7,8 @@ from typing import Literal
 from omisync.store.database import Database
 
 SweepKind = Literal["incremental", "full", "manual"]
-DIARY_RETENTION = 30 * 86_400.0  # seconds
+DIARY_RETENTION = 30 * 86_400.0
+"""Seconds that the diary is worth keeping."""
 
 
 class Sweeps:
@@ -61,6 +62,6 @@ class Sweeps:
         seconds: float | None = await self._database.value("sweeps.last_full")
         return seconds
 
-    async def purge(self, most: int) -> int:
-        """Removes up to `most` entries older than `DIARY_RETENTION`."""
-        return len(await self._database.rows("sweeps.purge", keep_seconds=DIARY_RETENTION, most=most))
+    async def purge(self, keep_seconds: float, most: int) -> int:
+        """Removes up to `most` entries older than `keep_seconds`."""
+        return len(await self._database.rows("sweeps.purge", keep_seconds=keep_seconds, most=most))

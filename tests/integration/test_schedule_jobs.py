@@ -16,9 +16,13 @@ from omisync.remote import OwnToken, Uncounted
 from omisync.schedule import Schedule, Timetable
 from omisync.simulator import ListConfig, Simulator, SimulatorConfig
 from omisync.store import Database, Hooks, Inbox, Orders, Outbox, Sweeps
+from omisync.store.history import History
+from omisync.sync import retention
+from omisync.sync.retention import Keeps, Retention
 from omisync.sync.sweeper import Sweeper
 
 SECONDS = 20.0
+DAY = 86_400.0
 
 
 class Succeeded:
@@ -41,8 +45,8 @@ class Succeeded:
 async def stage(dsn: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Any]:
     """A schedule whose first sweep comes at once, and what it works on."""
     monkeypatch.setattr(module, "FIRST_SWEEP", 0.05)
-    monkeypatch.setattr(module, "RETENTION_BATCH", 10)
-    monkeypatch.setattr(module, "RETENTION_PAUSE", 0.0)
+    monkeypatch.setattr(retention, "BATCH", 10)
+    monkeypatch.setattr(retention, "PAUSE", 0.0)
     simulator = Simulator(SimulatorConfig(lists=ListConfig(lag=(0, 0)), seed=3))
     await simulator.start()
     database = Database(dsn)
@@ -63,13 +67,20 @@ async def stage(dsn: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Any]
         )
         hooks, sweeps, succeeded = Hooks(database), Sweeps(database), Succeeded()
         schedule = Schedule(
-            Timetable(600.0, dt.time(3, 30), 60.0),
+            Timetable(600.0, dt.time(3, 30)),
             leads=lambda: True,
             tokens=omisell.tokens,
             sweeper=Sweeper(omisell, Orders(database, hooks), sweeps, Uncounted(), shop_id=shop_id, overlap=60),
             sweeps=sweeps,
-            outbox=Outbox(database, hooks),
-            inbox=Inbox(database),
+            retention=Retention(
+                (
+                    Keeps("outbox", 90 * DAY, Outbox(database, hooks).purge),
+                    Keeps("inbox", 30 * DAY, Inbox(database).purge),
+                    Keeps("order_events", 365 * DAY, History(database).purge),
+                    Keeps("sweeps", 30 * DAY, sweeps.purge),
+                ),
+                lambda _: True,
+            ),
             counters=succeeded,
         )
         try:
@@ -100,11 +111,29 @@ async def test_retention_removes_what_is_old_and_handled_and_nothing_else(stage:
         FROM generate_series(1, 25), (VALUES ('done'), ('new'), ('waiting')) AS s (state);
         INSERT INTO omisync.sweeps (kind, started_at)
         SELECT 'full', now() - interval '31 days' FROM generate_series(1, 25);
-        INSERT INTO omisync.sweeps (kind) VALUES ('full')"""
+        INSERT INTO omisync.sweeps (kind) VALUES ('full');
+        INSERT INTO omisync.order_events (order_number, kind, source, recorded_at)
+        SELECT 'A-' || n, 'added', 'outbox', now() - make_interval(days => CASE WHEN n <= 25 THEN 366 ELSE 364 END)
+        FROM generate_series(1, 40) AS n;
+        INSERT INTO omisync.hook_calls (event_id, order_number)
+        SELECT id, order_number FROM omisync.order_events WHERE order_number = 'A-3';
+        INSERT INTO omisync.outbox (kind, order_number, payload)
+        SELECT 'order.add', 'A-' || n, jsonb_build_object('order_number', 'A-' || n, 'items', '[{}]'::jsonb)
+        FROM generate_series(1, 40) AS n;
+        UPDATE omisync.outbox SET state = 'done', outcome = 'added', finished_at = now() - interval '91 days'
+        WHERE id <= 30 AND id <> 6;
+        UPDATE omisync.outbox SET finished_at = now() - interval '89 days' WHERE id <= 5;
+        UPDATE omisync.outbox SET state = 'sending', lease_token = gen_random_uuid(), lease_until = now() WHERE id = 6;
+        UPDATE omisync.outbox SET state = 'failed', error = 'refused', lease_token = NULL, lease_until = NULL,
+            finished_at = now() - interval '91 days' WHERE id = 6"""
     )
     schedule.start()
-    await schedule._guarded("retention", schedule._retention, SECONDS)
+    await schedule._guarded("retention", schedule._retention.run, SECONDS)
     await succeeded.have("retention")
     states = await sql.fetch("SELECT state, count(*) AS rows FROM omisync.inbox GROUP BY state ORDER BY state")
     assert [tuple(row) for row in states] == [("new", 25), ("waiting", 25)]
     assert await sql.fetchval("SELECT count(*) FROM omisync.sweeps WHERE started_at < now() - interval '30 days'") == 0
+    events = await sql.fetch("SELECT order_number FROM omisync.order_events ORDER BY id")
+    assert [row["order_number"] for row in events] == ["A-3", *(f"A-{n}" for n in range(26, 41))]
+    rows = await sql.fetch("SELECT id FROM omisync.outbox ORDER BY id")
+    assert [row["id"] for row in rows] == [*range(1, 7), *range(31, 41)]

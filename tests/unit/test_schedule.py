@@ -31,7 +31,6 @@ class Parts:
         self.full_age: float | None = None
         self.fails: dict[str, BaseException] = {}
         self.holds: asyncio.Event | None = None
-        self.left = {"outbox": 0, "inbox": 0, "sweeps": 0}
 
     async def _note(self, what: str) -> None:
         self.did.append(what)
@@ -57,15 +56,8 @@ class Parts:
     async def last_full(self) -> float | None:
         return self.full_age
 
-    def purger(self, name: str) -> Any:
-        async def purge(*args: float) -> int:
-            await self._note(f"purge {name} {args}")
-            most = int(args[-1])
-            gone = min(most, self.left[name])
-            self.left[name] -= gone
-            return gone
-
-        return type("Purger", (), {"purge": staticmethod(purge), "last_full": staticmethod(self.last_full)})()
+    async def run(self) -> None:
+        await self._note("retention")
 
     def job_succeeded(self, job: str) -> None:
         self.succeeded.append(job)
@@ -83,13 +75,12 @@ def parts() -> Parts:
 def build(parts: Parts, leads: Callable[[], bool] = lambda: True, interval: float = 600.0) -> Schedule:
     given: Any = parts
     return Schedule(
-        Timetable(interval, dt.time(3, 30), 90 * 86_400.0),
+        Timetable(interval, dt.time(3, 30)),
         leads=leads,
         tokens=given,
         sweeper=given,
-        sweeps=parts.purger("sweeps"),
-        outbox=parts.purger("outbox"),
-        inbox=parts.purger("inbox"),
+        sweeps=given,
+        retention=given,
         counters=given,
     )
 
@@ -232,19 +223,12 @@ async def test_a_daily_sweep_under_way_is_not_overdue(parts: Parts) -> None:
     assert parts.succeeded == ["full", "full overdue"]
 
 
-async def test_retention_removes_small_batches_until_nothing_is_left(
-    parts: Parts, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "RETENTION_PAUSE", 0.0)
-    parts.left = {"outbox": 2500, "inbox": 1000, "sweeps": 3}
+async def test_old_rows_are_looked_for_so_often_that_a_short_off_peak_is_not_missed(parts: Parts) -> None:
     schedule = build(parts)
-    async with running(schedule):
+    async with running(schedule) as scheduler:
+        assert scheduler.get_job("retention").trigger.interval == dt.timedelta(minutes=10)
         await run(schedule, "retention")
-    assert parts.did == [
-        *["purge outbox (7776000.0, 1000)"] * 3,
-        *["purge inbox (1000,)"] * 2,
-        "purge sweeps (1000,)",
-    ]
+    assert (parts.did, parts.succeeded) == (["retention"], ["retention"])
 
 
 async def test_a_stop_in_the_middle_of_a_job_is_no_fault_of_it(
@@ -290,7 +274,7 @@ class Forgets:
 async def test_personal_data_goes_in_small_batches_until_none_is_due(
     parts: Parts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "RETENTION_PAUSE", 0.0)
+    monkeypatch.setattr(module, "PRIVACY_PAUSE", 0.0)
     forgets, given = Forgets(50), build(parts)
     given._privacy = forgets
     async with running(given) as scheduler:

@@ -9,6 +9,7 @@ import pytest
 
 from omisync import schedule as timetables
 from omisync.schedule import Schedule, Timetable
+from omisync.sync.retention import Retention
 
 
 class Nobody:
@@ -19,13 +20,12 @@ class Nobody:
 async def schedule() -> AsyncIterator[Schedule]:
     parts: Any = Nobody()
     built = Schedule(
-        Timetable(600.0, dt.time(3, 30), 86_400.0),
+        Timetable(600.0, dt.time(3, 30)),
         leads=lambda: False,
         tokens=parts,
         sweeper=parts,
         sweeps=parts,
-        outbox=parts,
-        inbox=parts,
+        retention=Retention((), lambda _: False),
         counters=parts,
     )
     built.start()

@@ -20,7 +20,8 @@ from omisync.config import (
     parse_duration,
     parse_size,
 )
-from omisync.config.values import parse_listen
+from omisync.config.settings import RetentionSettings
+from omisync.config.values import Hours, parse_listen
 
 
 @pytest.mark.parametrize(
@@ -154,3 +155,35 @@ def test_programs_may_give_finished_values() -> None:
     assert AdminSettings(token=SecretStr("t")).token == SecretStr("t")
     with pytest.raises(ValidationError, match='expected "address:port" in quotes'):
         AdminSettings.model_validate({"listen": 8080})
+
+
+@pytest.mark.parametrize(
+    ("text", "within", "without"),
+    [
+        ("01:00-06:00", ["01:00", "05:59"], ["00:59", "06:00", "13:00"]),
+        ("22:30 - 04:00", ["22:30", "23:59", "00:00", "03:59"], ["04:00", "22:29"]),
+        ("20:00-24:00", ["20:00", "23:59"], ["00:00", "19:59"]),
+        ("00:00-24:00", ["00:00", "12:00", "23:59"], []),
+    ],
+)
+def test_hours_of_the_day(text: str, within: list[str], without: list[str]) -> None:
+    hours = RetentionSettings.model_validate({"hours": text}).hours
+    assert [hours.hold(dt.time.fromisoformat(time)) for time in within] == [True] * len(within)
+    assert [hours.hold(dt.time.fromisoformat(time)) for time in without] == [False] * len(without)
+
+
+@pytest.mark.parametrize(
+    "given", ["", "01:00", "01-06", "1:00-6:00", "24:00-06:00", "01:00-06:00-07:00", "01:00–06:00", 1]
+)
+def test_what_are_no_hours(given: object) -> None:
+    with pytest.raises(ValidationError, match='expected hours of the day as "HH:MM-HH:MM"'):
+        RetentionSettings.model_validate({"hours": given})
+
+
+def test_retention_as_it_comes_and_never_below_a_day() -> None:
+    settings = RetentionSettings()
+    assert (settings.hours, settings.pushes, settings.events) == (Hours(dt.time(1), dt.time(6)), 30 * 86400.0, None)
+    for key in ("pushes", "events"):
+        assert getattr(RetentionSettings.model_validate({key: "1d"}), key) == 86400.0
+        with pytest.raises(ValidationError, match=r'is too short.*at least "1d"'):
+            RetentionSettings.model_validate({key: "23h"})

@@ -43,3 +43,15 @@ SELECT c.relname::text AS name, pg_total_relation_size(c.oid) AS bytes,
 FROM pg_catalog.pg_class AS c LEFT JOIN pg_catalog.pg_stat_all_tables AS s ON s.relid = c.oid
 WHERE c.relnamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = :schema::text) AND c.relkind IN ('r', 'p')
 ORDER BY bytes DESC, name LIMIT :most;
+
+-- name: purge(keep_seconds, most)
+-- Removes old events, but for those whose hook call still waits. The order's row stays, so each is known still. The oldest
+-- have the lowest ids: reading from that end, nothing but what goes is looked at, however long the history.
+DELETE FROM omisync.order_events WHERE id IN (
+    SELECT e.id FROM (
+        SELECT id, recorded_at FROM omisync.order_events
+        ORDER BY id LIMIT :most::bigint + (SELECT count(*) FROM omisync.hook_calls)) AS e
+    WHERE e.recorded_at < now() - make_interval(secs => :keep_seconds::float8)
+      AND NOT EXISTS (SELECT FROM omisync.hook_calls AS h WHERE h.event_id = e.id)
+    ORDER BY e.id LIMIT :most::bigint)
+RETURNING id;
