@@ -9,7 +9,7 @@ from omisync.simulator import BucketConfig
 from tests.chaos.door import door
 from tests.chaos.world import World, until
 
-ORDER_EVERY: Final = 0.05
+ORDER_EVERY: Final = 0.1
 """Seconds between the shop's orders."""
 MOVES: Final = (460, 500)
 """Statuses that each order is given at Omisell, which pushes each."""
@@ -63,4 +63,4 @@ async def test_two_replicas_are_restarted_in_turn_under_load_and_nothing_is_lost
     assert dict(map(tuple, standing)) == {order.order_number: order.status_id for order in made.simulator.orders}
     assert [push for push in made.simulator.pushes if [each.status for each in push.tries] != [200]] == []
     assert all(replica.count("ready") == 1 + ROUNDS for replica in replicas)
-    assert {line["level"] for replica in replicas for line in replica.log} == {"info"}
+    assert [line for replica in replicas for line in replica.log if line["level"] == "error"] == []
