@@ -853,4 +853,6 @@ async def test_a_schema_of_a_newer_version(cli: Any, sql: asyncpg.Connection) ->
     await sql.execute("INSERT INTO omisync.migrations (version, name, checksum) VALUES (999, '0999_later.after', 'x')")
     ran = await cli("check", "--offline")
     assert ran.code == 1
-    assert "failed schema schema omisync is too new for omisync 0.1.0: 0999_later.after has taken" in "\n".join(ran.lines)
+    assert "failed schema schema omisync is too new for omisync 0.1.0: 0999_later.after has taken" in "\n".join(
+        ran.lines
+    )

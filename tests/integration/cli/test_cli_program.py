@@ -199,7 +199,9 @@ async def test_run_refuses_a_schema_that_is_not_its_own(cli: Any, sql: Any, sche
         )
         words = "run `omisync migrate` with a user who owns the schema"
     else:
-        await sql.execute("INSERT INTO omisync.migrations (version, name, checksum) VALUES (999, '0999_later.after', 'x')")
+        await sql.execute(
+            "INSERT INTO omisync.migrations (version, name, checksum) VALUES (999, '0999_later.after', 'x')"
+        )
         words = "install the newer omisync again (`pip install --upgrade omisync`)"
     done = await asyncio.to_thread(program, "--config", str(cli.config), "run")
     assert done.returncode == 1
