@@ -34,7 +34,9 @@ async def test_an_import_killed_twice_ends_complete_and_asks_again_only_for_what
         assert (again["known"], again["fetched"], again["resumed"]) == (ORDERS, 0, False)
 
 
-async def test_beside_a_daemon_the_limit_is_kept_and_no_detail_is_fetched_twice(dsn: str, tmp_path: Path) -> None:
+async def test_beside_a_daemon_the_limit_is_kept_and_only_fetches_in_flight_are_made_twice(
+    dsn: str, tmp_path: Path
+) -> None:
     async with stage(dsn, tmp_path, 100, 50, bucket_size=60, leak_per_minute=1200) as made:
         made.limit(60, 1200)
         daemon = await asyncio.create_subprocess_exec(
@@ -51,5 +53,6 @@ async def test_beside_a_daemon_the_limit_is_kept_and_no_detail_is_fetched_twice(
             await daemon.wait()
         assert said["seen"] == 100
         assert await made.differing() == []
-        assert made.recorder.repeated("public/order/O").total() == 0
+        # a sweep that reads the list while a fetch ends does not see the new order yet, and asks for it once more
+        assert made.recorder.repeated("public/order/O").total() <= CONCURRENCY
         assert made.simulator.ledger.throttled == 0
