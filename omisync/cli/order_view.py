@@ -1,4 +1,4 @@
-"""One order for the eye: what it is, its parcels, and its timeline out of events, rows and pushes."""
+"""One order for the eye: what it is, its parcels, and its timeline out of events, rows, pushes and what people did."""
 
 from __future__ import annotations
 
@@ -34,12 +34,13 @@ def as_json(view: OrderView) -> dict[str, object]:
             {name: getattr(row, name) for name in row.__dataclass_fields__ if name != "payload"} for row in view.outbox
         ],
         "pushes": view.pushes,
+        "by_hand": view.by_hand,
     }
 
 
 def timeline(view: OrderView) -> list[Moment]:
     """Everything that happened, in the order in which it did."""
-    moments = [*_of_events(view), *_of_outbox(view), *_of_pushes(view)]
+    moments = [*_of_events(view), *_of_outbox(view), *_of_pushes(view), *_of_people(view)]
     return sorted(moments, key=lambda moment: moment.at)
 
 
@@ -127,6 +128,12 @@ def _of_pushes(view: OrderView) -> Iterator[Moment]:
         status = f"status {push['status_id']}, " if push.get("status_id") is not None else ""
         form = push.get("authorization_form")
         yield Moment(push["received_at"], f"push {push['event']}", "Omisell", f"{status}{push['state']}, {form}")
+
+
+def _of_people(view: OrderView) -> Iterator[Moment]:
+    for change in view.by_hand:
+        row = change.action in {"retry", "discard"}
+        yield Moment(change.at, f"{change.action} by hand", change.who, f"outbox {change.subject}" if row else "")
 
 
 def _data(row: Mapping[str, Any]) -> Any:

@@ -71,10 +71,11 @@ def show(
         print_order(view)
 
 
-@group.command("refresh", epilog=examples("orders refresh WEB-1001 WEB-1002"))
+@group.command("refresh", epilog=examples("orders refresh WEB-1001 WEB-1002", "orders refresh WEB-1001 --dry-run"))
 def refresh(
     context: typer.Context,
     numbers: Annotated[list[str], typer.Argument(help="Order numbers, the shop's or Omisell's.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how many would be fetched.")] = False,
     config: Config = None,
     json: Json = False,
     debug: Debug = False,
@@ -82,12 +83,13 @@ def refresh(
     """Ask the daemon to fetch orders from Omisell anew."""
     common = Common.of(context, config, json, debug)
     wanted = list(dict.fromkeys(numbers))
-    known = common.operate(lambda operator: operator.request_refresh(wanted, operator_name()))
+    known = common.operate(lambda operator: operator.request_refresh(wanted, operator_name(), dry_run=dry_run))
     if common.json:
         output.print_json({"asked": len(wanted), "known": known})
     else:
         unknown = len(wanted) - known
-        output.say(f"{known} of {len(wanted)} will be fetched" + (f"; {unknown} not known" if unknown else ""))
+        will = "would" if dry_run else "will"
+        output.say(f"{known} of {len(wanted)} {will} be fetched" + (f"; {unknown} not known" if unknown else ""))
     if known < len(wanted):
         raise typer.Exit(FAILED)
 

@@ -302,10 +302,12 @@ class Operator:
             None if returned is None else dict(returned),
         )
 
-    async def request_refresh(self, numbers: Sequence[str], by: str) -> int:
+    async def request_refresh(self, numbers: Sequence[str], by: str, *, dry_run: bool = False) -> int:
         """Asks for a fetch of orders named by either number; returns how many are known."""
         async with self._database.transaction() as connection:
             known = await connection.rows("orders.numbers", numbers=list(numbers))
+            if dry_run:
+                return len(known)
             await connection.rows(
                 "refreshes.request",
                 omisell_order_numbers=[row["omisell_order_number"] for row in known],

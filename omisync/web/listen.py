@@ -21,7 +21,9 @@ ACCEPTING: Final = 5
 STOPPING: Final = web.AppKey("STOPPING", asyncio.Event)
 """Set when the listener begins to close: an answer without an end of its own ends then."""
 CUT_OFF_SECONDS: Final = 2.0
-"""For writing the last answers, and for cancelling what the grace did not suffice for."""
+"""At most, for writing the last answers and for cancelling what the grace did not suffice for. Only requests that
+have outlasted the grace make anybody wait for it; and a quarter of a second can be one turn of the event loop where the
+machine is busy, too little for an answer that is ready."""
 
 
 class Server:

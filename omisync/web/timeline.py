@@ -10,6 +10,9 @@ from omisync.omisell.statuses import NAMES
 from omisync.store.history import ByHand
 from omisync.store.operator import OrderView, OutboxRow
 
+OF_ORDERS = {"forget": "removed the buyer's data by hand", "refresh": "asked for a fetch by hand"}
+"""What is done to an order itself, and not to a row of the outbox."""
+
 
 @dataclass(frozen=True, slots=True)
 class Moment:
@@ -76,8 +79,8 @@ def _push(push: Mapping[str, Any]) -> Moment:
 
 
 def _by_hand(change: ByHand) -> Moment:
-    if change.action == "forget":
-        return Moment(change.at, "operator", "removed the buyer's data by hand", f"by {change.who}")
+    if change.action in OF_ORDERS:
+        return Moment(change.at, "operator", OF_ORDERS[change.action], f"by {change.who}")
     verb = {"retry": "retried", "discard": "discarded"}.get(change.action, change.action)
     return Moment(change.at, "operator", f"{verb} by hand", f"outbox row {change.subject}, by {change.who}")
 

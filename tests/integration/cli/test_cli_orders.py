@@ -152,6 +152,10 @@ async def test_an_order_that_nobody_knows_is_1(cli: Any) -> None:
 
 async def test_a_fetch_is_asked_for(cli: Any, sql: Any) -> None:
     await order(sql, "WEB-1", "ODVN1")
+    ran = await cli("orders", "refresh", "WEB-1", "WEB-404", "--dry-run")
+    assert (ran.code, ran.out) == (1, "1 of 2 would be fetched; 1 not known\n")
+    assert await sql.fetchval("SELECT count(*) FROM omisync.refreshes") == 0
+    assert await sql.fetchval("SELECT count(*) FROM omisync.audit") == 0
     ran = await cli("orders", "refresh", "WEB-1", "WEB-1")
     assert (ran.code, ran.out) == (0, "1 of 1 will be fetched\n")
     assert await sql.fetchval("SELECT omisell_order_number FROM omisync.refreshes") == "ODVN1"
@@ -159,6 +163,15 @@ async def test_a_fetch_is_asked_for(cli: Any, sql: Any) -> None:
     assert ran.code == 1
     assert ran.out == "1 of 2 will be fetched; 1 not known\n"
     assert (await cli("orders", "refresh", "ODVN1", "--json")).json == {"asked": 1, "known": 1}
+
+
+async def test_the_timeline_tells_who_asked_for_a_fetch(cli: Any, sql: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("omisync.cli.orders.operator_name", lambda: "an@shop")
+    await order(sql, "WEB-1", "ODVN1")
+    await cli("orders", "refresh", "ODVN1")
+    assert (await cli("orders", "show", "WEB-1")).lines[-1].endswith("refresh by hand an@shop")
+    (change,) = (await cli("orders", "show", "WEB-1", "--json")).json["by_hand"]
+    assert (change["who"], change["action"], change["subject"]) == ("an@shop", "refresh", "WEB-1")
 
 
 async def test_a_refresh_without_a_number_is_2(cli: Any) -> None:

@@ -125,6 +125,7 @@ ORDINARY = {
     "omisync_webhook_last_timestamp_seconds": "0+60x480",  # the simulated clock begins at 0
     "omisync_outbox_done_total{kind='order.add', outcome='added'}": "0+3x480",
     "omisync_webhooks_total{event='none', outcome='unauthorized'}": "0x480",
+    "omisync_webhooks_total{event='none', outcome='forbidden'}": "0x480",
     "omisync_budget_used_ratio": "0.4x480",
     "omisync_sweep_last_success_timestamp_seconds": "0+60x480",
     "omisync_hooks_waiting": "0x480",
@@ -151,6 +152,14 @@ INCIDENTS = [
     (
         "OmisyncPushesRefused",
         {"omisync_webhooks_total{event='none', outcome='unauthorized'}": "0x99 1+1x380"},
+        110,
+        0,
+        "warning",
+    ),
+    # Omisell pushes from an address that webhook.allow does not have
+    (
+        "OmisyncPushesRefused",
+        {"omisync_webhooks_total{event='none', outcome='forbidden'}": "0x99 1+1x380"},
         110,
         0,
         "warning",

@@ -447,7 +447,7 @@ async def test_an_orders_page_shows_its_return_and_that_the_buyers_data_is_gone(
         order=replace(VIEW.order, forgotten_at=NOW),
         returned={"returned_at": NOW, "received_at": None, "data": '{"phone": "0912345678"}', **told},
         events=[{**VIEW.events[1], "kind": "returned", "old_status_id": 800, "new_status_id": 800}],
-        by_hand=[ByHand(NOW, "an@desk", "forget", "ORD/7 ơ")],
+        by_hand=[ByHand(NOW, "an@desk", "forget", "ORD/7 ơ"), ByHand(NOW, "an@desk", "refresh", "ORD/7 ơ")],
     )
 
     async def show(_: str) -> OrderView:
@@ -462,6 +462,7 @@ async def test_an_orders_page_shows_its_return_and_that_the_buyers_data_is_gone(
     assert "Buyer&#39;s data removed" in words or "Buyer's data removed" in words
     assert "webhook returned: 800 Returned Omisell" in words
     assert "removed the buyer&#39;s data by hand by an@desk" in words
+    assert "asked for a fetch by hand by an@desk" in words
     assert EVIL not in text
     assert "0912345678" not in text
 

@@ -171,6 +171,15 @@ async def test_a_short_lived_one_is_refreshed_at_half_its_life() -> None:
     assert await tokens(Store(token("t1", ends=1200)), desk, at=601).refresh_if_due(3600)
 
 
+async def test_one_without_an_end_is_refreshed_every_quarter_of_an_hour_and_not_at_every_look() -> None:
+    assert not await tokens(Store(token("t1", ends=None)), Desk(), at=899).refresh_if_due(3600)
+    desk = Desk(refreshed=[token("t2", obtained=901, ends=None)])
+    store = Store(token("t1", ends=None))
+    assert await tokens(store, desk, at=901).refresh_if_due(3600)
+    assert not await tokens(store, desk, at=961).refresh_if_due(3600)
+    assert desk.calls == ["refresh r"]
+
+
 def test_a_token_is_not_in_its_repr() -> None:
     assert "secret" not in repr(StoredToken("secret-1", 1, "secret-2", 1, 1.0))
 

@@ -32,7 +32,7 @@ SELECT at, who, action, subject FROM omisync.audit ORDER BY id DESC LIMIT :most;
 -- What was done by hand to rows of the outbox, and to an order itself.
 SELECT at, who, action, subject FROM omisync.audit
 WHERE (action IN ('retry', 'discard') AND subject = ANY(:subjects::text[]))
-   OR (action = 'forget' AND subject = :order_number::text) ORDER BY id;
+   OR (action IN ('forget', 'refresh') AND subject = :order_number::text) ORDER BY id;
 
 -- name: tables(schema, most)
 -- What each table takes on disk with its indexes, the largest first; rows as the last ANALYZE or VACUUM counted them, and
