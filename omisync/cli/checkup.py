@@ -66,7 +66,13 @@ def check(
 
 
 def _print(one: Check) -> None:
+    from rich.table import Table
+
+    line = Table.grid()
+    line.add_column(width=12, no_wrap=True)
+    line.add_column(width=18, no_wrap=True)
+    line.add_column(overflow="fold")
     advice = f": {one.advice}" if one.advice else ""
-    line = output.clean(f"{one.state:<12}", STYLES[one.state])
-    line.append(f"{one.name:<18}", "bold").append_text(output.clean(f"{one.says}{advice}"))
-    output.console().print(line, soft_wrap=True)
+    state, name = output.clean(one.state, STYLES[one.state]), output.clean(one.name, "bold")
+    line.add_row(state, name, output.clean(f"{one.says}{advice}"))
+    output.console().print(line)

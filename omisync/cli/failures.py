@@ -109,11 +109,13 @@ def _omisell(error: BaseException) -> tuple[int, str] | None:
     kind = _loaded("omisync.omisell", "OmisellError")
     if kind is None or not isinstance(error, kind):
         return None
-    unreachable = (_loaded("omisync.omisell", "Unavailable"), _loaded("omisync.omisell", "Throttled"))
-    code = UNREACHABLE if any(one and isinstance(error, one) for one in unreachable) else FAILED
+    away, throttled = (_loaded("omisync.omisell", name) for name in ("Unavailable", "Throttled"))
+    is_away = away is not None and isinstance(error, away)
+    code = UNREACHABLE if is_away or (throttled and isinstance(error, throttled)) else FAILED
     words: Callable[[], str] | None = getattr(error, "words", None)
     said = f": {_one_line(words())}" if words else ""
-    return code, f"{_one_line(error)}{said}"
+    advice = "; check omisell.base_url and the network, or let `omisync check` look" if is_away else ""
+    return code, f"{_one_line(error)}{said}{advice}"
 
 
 def _listening(error: BaseException) -> tuple[int, str] | None:

@@ -97,7 +97,8 @@ def _print_forecast(ahead: Forecast, pace: float, *, as_json: bool) -> None:
         output.say(f"goes on with the import begun {output.ago(ahead.unfinished.started_at)}, {ahead.known:,} settled")
     known = f", {ahead.known:,} of them up to date already" if ahead.known and ahead.unfinished is None else ""
     output.say(f"{_orders(ahead.orders)} at Omisell{known}")
-    output.say(f"{ahead.pages:,} calls for the list and at most {ahead.details:,} for details")
+    pages = "1 call" if ahead.pages == 1 else f"{ahead.pages:,} calls"
+    output.say(f"{pages} for the list and at most {ahead.details:,} for details")
     output.say(f"about {output.span(math.ceil(ahead.seconds))} at {pace:g} calls a minute; nothing was changed")
 
 

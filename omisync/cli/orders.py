@@ -144,7 +144,8 @@ def _held(found: Forgetting) -> str:
 
 
 def _print_orders(rows: list[OrderRow]) -> None:
-    made = output.table("order", "at Omisell", "status", "name", "changed", "tracking", wrap=["name", "tracking"])
+    heads = ("order", "at Omisell", "status", "name", "changed", "tracking")
+    made = output.table(*heads, wrap=["name", "tracking"], spare=["changed", "name"])
     for one in rows:
         status = output.clean("" if one.status_id is None else one.status_id, "dim" if one.is_final else "")
         output.row(

@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 
 LONGEST_ERROR = 160
 """Characters of an error that a list shows; `outbox show` shows all of them."""
+SHORT_ERROR = 60
+"""On a terminal of less than `ROOMY` columns, where each would be a dozen lines."""
+ROOMY = 120
+
+SPARE = ("created", "outcome", "tries")
+"""Columns of a list that a narrow terminal does without: nothing that is typed into the next command."""
 
 group = typer.Typer(no_args_is_help=True, help="Orders and cancels on their way to Omisell.")
 
@@ -133,9 +139,12 @@ def discard(
 
 
 def _print_rows(rows: Sequence[OutboxRow]) -> None:
-    made = output.table("id", "kind", "order", "state", "outcome", "tries", "created", "error", wrap=["error"])
+    made = output.table(
+        "id", "kind", "order", "state", "outcome", "tries", "created", "error", wrap=["error"], spare=SPARE
+    )
+    longest = LONGEST_ERROR if output.console().width >= ROOMY else SHORT_ERROR
     for one in rows:
-        error = output.shortened(one.error, LONGEST_ERROR)
+        error = output.shortened(one.error, longest)
         cells = (one.id, one.kind, one.order_number, output.state(one.state), one.outcome, one.attempts)
         output.row(made, *cells, one.created_at, error)
     output.console().print(made)

@@ -70,25 +70,27 @@ def clean(value: object, style: str = "") -> Text:
     return Text(_CONTROLS.sub("�", str(value)), style=style)
 
 
-def table(*columns: str, wrap: Sequence[str] = (), right: Sequence[str] = ()) -> Table:
-    """An empty table.
+def table(*columns: str, wrap: Sequence[str] = (), right: Sequence[str] = (), spare: Sequence[str] = ()) -> Table:
+    """An empty table, which cuts nothing off: where the terminal is narrow, see `omisync.cli.fitting`.
 
     Args:
         columns: the heads.
         wrap: those whose content may be broken into lines where the terminal is narrow.
         right: those of numbers.
+        spare: those to be left out, first to last, where even so there is no room.
     """
     from rich.box import SIMPLE_HEAD
-    from rich.table import Table
 
-    made = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
+    from omisync.cli.fitting import BROKEN, Fitting
+
+    made = Fitting(spare, box=SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
     for name in columns:
         made.add_column(
             name,
             no_wrap=name not in wrap,
             overflow="fold",
             justify="right" if name in right else "left",
-            min_width=12 if name in wrap else None,
+            min_width=BROKEN if name in wrap else None,
         )
     return made
 
@@ -148,6 +150,14 @@ def size(count: int) -> str:
             break
         amount, unit = amount / 1024, larger
     return f"{amount:.0f} B" if unit == "B" else f"{amount:.1f} {unit}"
+
+
+def duration(seconds: int) -> str:
+    """Whole seconds as an option takes them, in one unit: `90d`, `12h`, `90m`, `45s`."""
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
+        if seconds and seconds % size == 0:
+            return f"{seconds // size}{unit}"
+    return f"{seconds}s"
 
 
 def shortened(words: str | None, most: int) -> str:

@@ -17,6 +17,7 @@ from omisync.sync.standing import off_without
 
 if TYPE_CHECKING:
     from omisync.omisell.forecast import Clearing, Forecast
+    from omisync.store.imports import Import
     from omisync.store.operator import Status
 
 SWEEPS_SHOWN = 5
@@ -80,6 +81,8 @@ def _facts(status: Status, ahead: Forecast, now: dt.datetime) -> Iterator[tuple[
     yield "outbox", _outbox(status)
     yield "fetches", _fetches(status)
     yield "backlog", _backlog(ahead)
+    if status.unfinished_import is not None:
+        yield "import", _unfinished(status.unfinished_import, now)
     yield "pushes", _pushes(status)
     if status.hooks_waiting:
         yield "hook", output.clean(f"{status.hooks_waiting} calls failed and wait to be tried again", BAD)
@@ -115,6 +118,13 @@ def _backlog(ahead: Forecast) -> Text:
         if one.calls:
             text.append(f"\n{CLASSES.get(cls.name, cls.name.lower())}: {one}", "dim")
     return text
+
+
+def _unfinished(entry: Import, now: dt.datetime) -> Text:
+    total = max(entry.seen, entry.counted)
+    since = output.duration(entry.since_seconds)
+    text = Text(f"not finished: {entry.settled:,} of {total:,} orders, begun {output.ago(entry.started_at, now)}", WARN)
+    return text.append(f"  (if it does not run: omisync import --since {since} goes on with it)", "dim")
 
 
 def _pushes(status: Status) -> Text:

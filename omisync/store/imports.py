@@ -85,7 +85,7 @@ class Imports:
     async def unfinished(self) -> Import | None:
         """The import that has not come to its end."""
         row = await self._database.row("imports.unfinished")
-        return None if row is None else _import(row)
+        return None if row is None else import_of(row)
 
     async def open(self, since_seconds: int, window_from: int, page_size: int) -> Import:
         """Goes on with the unfinished import if it reaches back as far, else begins another in its place."""
@@ -104,7 +104,7 @@ class Imports:
                     holder=self._holder,
                     page_size=page_size,
                 )
-        return _import(row)
+        return import_of(row)
 
     async def take_page(
         self, entry: Import, orders: Sequence[PageOrder], *, counted: int, unread: int, ended: bool
@@ -159,7 +159,7 @@ class Imports:
                 raise TakenOver
             lost = await connection.rows("imports.lost_orders", most=MOST_LOST)
             await connection.rows("imports.clear")
-        return _import(row), [(one["omisell_order_number"], one["order_number"] or "") for one in lost]
+        return import_of(row), [(one["omisell_order_number"], one["order_number"] or "") for one in lost]
 
     async def live_waits(self) -> bool:
         """Whether something that daemons have to do at Omisell waits and is more urgent."""
@@ -173,10 +173,11 @@ class Imports:
         row = await self._database.row(query, id=entry.id, holder=self._holder, **values)
         if row is None:
             raise TakenOver
-        return _import(row)
+        return import_of(row)
 
 
-def _import(row: Record) -> Import:
+def import_of(row: Record) -> Import:
+    """A row of `imports`."""
     values = dict(row)
     return Import(
         pass_number=values["pass"],

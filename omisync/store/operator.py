@@ -12,6 +12,7 @@ import asyncpg
 
 from omisync.store.database import Connection, Database, Record
 from omisync.store.history import ByHand, History, LastDay, Latest, Table
+from omisync.store.imports import Import, import_of
 from omisync.store.mirrors import MirrorAge
 from omisync.store.outbox import Kind
 from omisync.store.privacy import Forgetting, forget_one
@@ -78,6 +79,7 @@ class Status:
         last_sweep_at: when the last sweep that succeeded ended.
         lists: the copies of Omisell's lists that were ever tried.
         tables: what each takes, the largest first; only where it was asked for.
+        unfinished_import: the `omisync import` that is under way or was broken off.
     """
 
     outbox: Mapping[str, int]
@@ -103,6 +105,7 @@ class Status:
     token_held: bool = False
     lists: Sequence[MirrorAge] = ()
     tables: Sequence[Table] = ()
+    unfinished_import: Import | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +191,7 @@ class Operator:
             forms = await connection.rows("operator.webhook_forms")
             findings = await connection.rows("operator.findings", most=50)
             lists = [MirrorAge(**dict(row)) for row in await connection.rows("mirrors.ages")]
+            unfinished = await connection.row("imports.unfinished")
             tables = await connection.rows("history.tables", schema=self._database.schema, most=ALL) if space else ()
         assert depths is not None  # noqa: S101 - a SELECT without FROM always has its row
         ratios = [r.state["budget_used_ratio"] for r in replicas if r.state.get("budget_used_ratio") is not None]
@@ -220,6 +224,7 @@ class Operator:
             token_held=depths["token_held"],
             lists=lists,
             tables=[Table(**dict(row)) for row in tables],
+            unfinished_import=None if unfinished is None else import_of(unfinished),
         )
 
     async def latest(self) -> Latest:

@@ -17,6 +17,7 @@ from omisync.omisell.forecast import Clearing, Forecast
 from omisync.omisell.shares import CallClass
 from omisync.store import Database, Leases, StoreUnavailable
 from omisync.store.history import Table
+from omisync.store.imports import Import, Imports
 from omisync.store.operator import Finding, Operator, Pause, Replica, Status, SweepRun
 from omisync.sync.outlook import outlook
 
@@ -72,6 +73,19 @@ def test_a_quiet_house() -> None:
     assert "schema 0006_bucket" in shown
     assert "incremental 2m ago 2s 40 0" in shown
     assert not [line for line in shown if line.startswith(("PAUSED", "hook", "needs"))]
+
+
+def test_an_unfinished_import_is_named_with_the_command_that_goes_on_with_it() -> None:
+    broken_off = Import(
+        id=1, since_seconds=7_776_000, window_from=0, page_size=100, next_page=1, pass_number=2, quiet=True, pages=40,
+        counted=3900, unread=0, seen=3912, known=700, fetched=500, others=3, lost=1, started_at=ago(7200),
+        listed_at=ago(7000), finished_at=None,
+    )  # fmt: skip
+    shown = lines(status(unfinished_import=broken_off))
+    assert (
+        "import not finished: 1,204 of 3,912 orders, begun 2h ago"
+        " (if it does not run: omisync import --since 90d goes on with it)"
+    ) in shown
 
 
 def test_all_that_needs_attention() -> None:
@@ -296,3 +310,18 @@ async def test_the_first_look_must_succeed(cli: Any, nobody_there: str) -> None:
     ran = await cli("status", "--watch", "--json")
     assert ran.code == 3
     assert ran.err.startswith("omisync: the database cannot be used now: ")
+
+
+async def test_an_import_that_was_broken_off_shows_until_it_is_finished(cli: Any, dsn: str) -> None:
+    database = Database(dsn)
+    imports = Imports(database)
+    entry = await imports.open(43_200, 0, 100)
+    ran = await cli("status")
+    assert "import not finished: 0 of 0 orders" in " ".join(ran.out.split())
+    assert "omisync import --since 12h" in ran.out
+    ran = await cli("status", "--json")
+    assert ran.json["unfinished_import"]["since_seconds"] == 43_200
+    await imports.finish(entry)
+    ran = await cli("status", "--json")
+    assert ran.json["unfinished_import"] is None
+    await database.close()

@@ -146,6 +146,14 @@ async def test_every_page_is_sound_for_eye_ear_and_thumb_and_the_console_is_quie
         eyes.errors.clear()  # a 404 of a page is told in the console by the browser itself
 
 
+async def test_a_long_order_number_among_the_failed_rows_makes_no_page_wider(eyes: Eyes) -> None:
+    await eyes.failed("Đơn-hàng-rất-dài-của-cửa-hàng-thời-trang-Sài-Gòn-2026-" + "7" * 80)
+    for size in (DESKTOP, {"width": 800, "height": 600}, PHONE):
+        page = await eyes.page(size)
+        await page.goto(eyes.url + "/")
+        assert not await page.evaluate("document.documentElement.scrollWidth > innerWidth"), size
+
+
 async def test_a_row_is_retried_by_a_click_and_the_audit_knows(eyes: Eyes) -> None:
     page = await eyes.page()
     await page.goto(eyes.url)

@@ -5,6 +5,7 @@ import dataclasses
 import datetime as dt
 import errno
 import io
+import itertools
 import os
 import sys
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from typing import Any
 
 import click
 import pytest
+from rich.console import Console
 from rich.text import Text
 
 from omisync.cli import failures, ids, options, output
@@ -21,6 +23,8 @@ from omisync.config import ConfigError
 from omisync.omisell import AuthenticationFailed, NotFound, Refused, Throttled, Unavailable
 from omisync.store import SchemaError, StoreMisused, StoreUnavailable
 from omisync.web import ListenError
+
+ADVICE = "; check omisell.base_url and the network, or let `omisync check` look"
 
 # Ids
 
@@ -78,7 +82,11 @@ def caused(error: Exception, cause: Exception) -> Exception:
         (StoreMisused("a right is missing"), 1, "a right is missing"),
         (caused(StoreMisused("wrong password"), Let()), 3, "wrong password"),
         (SchemaError("run `omisync migrate`"), 1, "run `omisync migrate`"),
-        (Unavailable("time-out", maybe_applied=False), 3, "Omisell did not answer the call: time-out"),
+        (
+            Unavailable("time-out", maybe_applied=False),
+            3,
+            "Omisell did not answer the call: time-out" + ADVICE,
+        ),
         (Throttled(7, endpoint="shop.list"), 3, "Omisell throttled shop.list: again in 7 s"),
         (AuthenticationFailed("check the key"), 1, "check the key"),
         (
@@ -189,6 +197,47 @@ def test_cells(capsys: pytest.CaptureFixture[str]) -> None:
     output.console().print(made)
     rows = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert rows[2:] == [["7", "yes", "x,", "y", "t"], ["8", "no", "failed"]]
+
+
+def drawn(columns: int, order: str = "WEB-1001") -> list[str]:
+    """A list's table at so many columns."""
+    made = output.table("id", "kind", "order", "state", "created", "error", wrap=["error"], spare=["created"])
+    error = "items[0].sku: SKU " * 4
+    output.row(made, 1234567, "order.cancel", order, output.state("failed"), "2026-11-24 19:45:18", error)
+    screen = Console(file=io.StringIO(), width=columns, color_system=None)
+    screen.print(made)
+    assert isinstance(screen.file, io.StringIO)
+    return [line.rstrip() for line in screen.file.getvalue().splitlines()]
+
+
+def test_where_there_is_room_a_table_has_all_its_columns() -> None:
+    head, _, first, *_ = drawn(90)
+    assert head.split() == ["id", "kind", "order", "state", "created", "error"]
+    assert first.startswith("1234567   order.cancel   WEB-1001   failed   2026-11-24 19:45:18   items[0].sku:")
+
+
+def test_on_a_narrow_terminal_a_table_leaves_spare_columns_out_and_says_so() -> None:
+    lines = drawn(70)
+    assert lines[0].split() == ["id", "kind", "order", "state", "error"]
+    assert lines[2].startswith("1234567   order.cancel   WEB-1001   failed   items[0].sku:")
+    assert lines[-1] == "no room for: created (a wider window or --json shows them)"
+
+
+@pytest.mark.parametrize("columns", [60, 45])
+def test_no_id_is_cut_off_at_half_the_usual_width(columns: int) -> None:
+    number = "WEB-2026-11-24-" + "7" * 40
+    lines = drawn(columns, number)
+    assert max(map(len, lines)) <= columns
+    assert lines[0].split()[:3] == ["id", "kind", "order"]
+    begins = [lines[0].index(head) for head in ("id", "kind", "order", "state", "error")]
+    body = lines[2:-2]
+    cells = ["".join(line[begin:end].strip() for line in body) for begin, end in itertools.pairwise(begins)]
+    assert cells == ["1234567", "order.cancel", number, "failed"]
+
+
+def test_a_duration_is_told_as_an_option_takes_it() -> None:
+    told = [output.duration(seconds) for seconds in (7_776_000, 43_200, 5_400, 45, 0)]
+    assert told == ["90d", "12h", "90m", "45s", "0s"]
 
 
 def test_on_a_terminal_the_width_is_the_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
