@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import structlog
 
 from omisync.clock import since_boot
-from omisync.omisell import CallClass, ListedOrder, Refused, Throttled
+from omisync.omisell import CallClass, ListedOrder, OmisellError, Refused, Throttled
 from omisync.store import Difference, Listed, Orders, SweepKind, Sweeps
 from omisync.sync.lag import LagNotes
 from omisync.sync.listed import listed_of
@@ -25,6 +25,7 @@ COMPARE_AT_ONCE = 500  # orders compared in one statement
 FULL_PAGE = 1000
 FULL_WINDOW = 86_400  # seconds of Omisell's time that the daily sweep looks at together
 LEAST_LISTED = 2  # open orders in such a window below which a fetch is no dearer than a page, and brings more
+LEAST_REACH = 60  # seconds of Omisell's time below which a part of a window is not halved any more
 OWED_DELAY = 0.0  # seconds that details owed after a sweep wait: whatever budget is spare may bring them
 PUSH_GRACE = 60.0  # seconds after a change until its push is held to be lost
 
@@ -71,29 +72,56 @@ class Sweeper:
         self._overlap = int(overlap)
         self._lag = LagNotes(record)
         self._heard = False
+        self._reach: int | None = None  # seconds of Omisell's time that are read together; None: all
         self._log = structlog.get_logger("sweeper")
 
     async def incremental(self) -> Swept:
         """Everything that changed since the last good sweep, and `overlap` before.
 
+        A window that could not be read is read in halves from then on, each part kept when it is done: a list that
+        moves faster than it can be read as a whole, or is cut off now and then, is still brought to its end.
+
         Raises:
-            OmisellError, Incomplete: the list could not be read; the next sweep reaches back further.
+            OmisellError, Incomplete: the list could not be read; the next sweep reaches back to the last good part.
             StoreError: the database is away.
         """
         now = await self._now()
         cursor = await self._sweeps.cursor()
         begin = (now - FIRST_WINDOW if cursor is None else min(cursor, now)) - self._overlap
+        # what was there before the first sweep was never ours to hear of
+        lost_from = None if cursor is None else begin
+        parts: list[Swept] = []
+        while True:
+            until = now if self._reach is None else min(now, begin + self._reach)
+            try:
+                parts.append(await self._part(begin, until, now, lost_from))
+            except (OmisellError, Incomplete):
+                self._reach = max(LEAST_REACH, (until - begin) // 2)
+                raise
+            if until == now:
+                break
+            self._reach = (until - begin) * 2
+            begin = until - 1  # whether bounds are included is not known
+        self._reach = None
+        await self._tell_silence()
+        return Swept(
+            sum(part.seen for part in parts),
+            tuple(difference for part in parts for difference in part.differences),
+            tuple(at for part in parts for at in part.lost_times),
+        )
+
+    async def _part(self, begin: int, until: int, now: int, lost_from: float | None) -> Swept:
+        """Reads a part of the window, and moves the cursor to its end."""
+        end = now + AHEAD if until == now else until
 
         async def work(tally: Tally, read_at: dt.datetime) -> None:
             began = since_boot()
-            listed = await self._read(begin, now + AHEAD, tally.window())
-            await self._lag.note(listed.keys(), began, now - begin)
+            listed = await self._read(begin, end, tally.window())
+            if until == now:
+                await self._lag.note(listed.keys(), began, now - begin)
             await self._take(listed, tally, read_at)
 
-        # what was there before the first sweep was never ours to hear of
-        swept = await self._entered("incremental", begin, now, work, lost_from=None if cursor is None else begin)
-        await self._tell_silence()
-        return swept
+        return await self._entered("incremental", begin, until, work, lost_from=lost_from)
 
     async def full(self) -> Swept:
         """Every order that is not final, and every detail that is behind.

@@ -308,3 +308,15 @@ async def test_a_push_that_waits_and_is_not_confirmed_is_named_with_its_time(hou
         await house.orders.request([(f"OMI-{number}", f"A-{number}", wanted)], "webhook", priority=0)
     (one,) = await house.orders.unconfirmed(10)
     assert (one.omisell_order_number, one.wanted_time) == ("OMI-1", 1001)
+
+
+async def test_while_the_list_is_read_only_what_it_can_answer_is_left_to_it(house: Any) -> None:
+    await known(house, number="1")
+    await known(house, number="2")
+    for number, wanted in (("1", 1001), ("2", 1000), ("3", 1001)):
+        await house.orders.request([(f"OMI-{number}", f"A-{number}", wanted)], "webhook", priority=0)
+    claimed = await house.orders.claim(10, owed=False, confirmed=True)
+    # 2: the list has told already what its push tells; 3: the list cannot tell of an order that nobody knows here
+    assert sorted(each.omisell_order_number for each in claimed) == ["OMI-2", "OMI-3"]
+    (left,) = await house.orders.claim(10, owed=False, confirmed=False)
+    assert left.omisell_order_number == "OMI-1"

@@ -28,12 +28,16 @@ SELECT coalesce(least(
 
 -- name: claim(owed, confirmed, most, lease_token, lease_seconds)
 -- Takes the fetches that are due, the most urgent and oldest first: those that were asked for, or those that are only
--- owed. Of the former, while the list is being read for the pushes (confirmed), only those that it cannot spare. An order whose add is being sent this moment is left until that call has ended: its answer comes first. A detail
--- must be as new as what was told, and as what is known already from the list.
+-- owed. Of the former, while the list is being read for the pushes (confirmed), only those that this reading cannot
+-- answer (see unconfirmed). An order whose add is being sent this moment is left until that call has ended: its answer
+-- comes first. A detail must be as new as what was told, and as what is known already from the list.
 WITH due AS (
     SELECT f.omisell_order_number FROM omisync.refreshes AS f
     WHERE f.lease_token IS NULL AND f.available_at <= now() AND (f.priority = 2) = :owed::boolean
-      AND (NOT :confirmed::boolean OR f.priority <> 0 OR f.source = 'operator')
+      AND NOT (:confirmed::boolean AND f.priority = 0 AND f.source <> 'operator' AND EXISTS (
+          SELECT FROM omisync.orders AS k
+          WHERE k.omisell_order_number = f.omisell_order_number
+            AND f.wanted_at > coalesce(k.omisell_updated_at, '-infinity') OFFSET 0))
       AND NOT EXISTS (
           SELECT FROM omisync.outbox AS o
           WHERE o.order_number = f.order_number AND o.state = 'sending' AND o.kind = 'order.add' OFFSET 0)
