@@ -61,6 +61,7 @@ async def test_two_replicas_are_restarted_in_turn_under_load_and_nothing_is_lost
     assert [tuple(row) for row in outcomes] == [("done", "added")]
     standing = await made.sql.fetch("SELECT order_number, status_id FROM omisync.orders")
     assert dict(map(tuple, standing)) == {order.order_number: order.status_id for order in made.simulator.orders}
-    assert [push for push in made.simulator.pushes if [each.status for each in push.tries] != [200]] == []
+    # a door that knows nothing of HTTP may cut off one that a stopping replica had not read yet: Omisell comes again
+    assert [push for push in made.simulator.pushes if push.tries[-1].status != 200] == []
     assert all(replica.count("ready") == 1 + ROUNDS for replica in replicas)
     assert [line for replica in replicas for line in replica.log if line["level"] == "error"] == []
