@@ -111,7 +111,7 @@ async def test_debug_shows_the_traceback(cli: Any, nobody_there: str) -> None:
 async def test_an_error_nobody_thought_of_is_one_line(cli: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from omisync.store.operator import Operator  # noqa: PLC0415 - what is planted
 
-    async def broken(_: Operator) -> None:
+    async def broken(_: Operator, **_options: object) -> None:
         raise ZeroDivisionError("division by zero")
 
     monkeypatch.setattr(Operator, "status", broken)
