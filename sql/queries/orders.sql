@@ -137,14 +137,19 @@ WITH r AS (
 ), told AS (
     INSERT INTO omisync.order_events (order_number, omisell_order_number, kind, old_status_id, new_status_id, source, data, occurred_at)
     SELECT f.order_number, f.omisell_order_number,
-        CASE WHEN f.is_new OR a.id IS NOT NULL THEN 'adopted'
+        CASE WHEN f.is_new OR n.is_news THEN 'adopted'
              WHEN f.tells_status AND f.old_status_id IS DISTINCT FROM f.status_id THEN 'status' ELSE 'parcels' END,
         f.old_status_id, CASE WHEN f.tells_status THEN f.status_id ELSE f.old_status_id END, f.source,
         CASE WHEN a.id IS NOT NULL THEN jsonb_build_object('outbox_id', a.id)
              WHEN f.tracking_numbers <> '[]' THEN jsonb_build_object('tracking_numbers', f.tracking_numbers::jsonb) END,
         coalesce(to_timestamp(f.updated_time), now())
     FROM fresh AS f JOIN written USING (order_number) LEFT JOIN adopted_adds AS a USING (order_number)
-    WHERE f.is_new OR a.id IS NOT NULL OR (f.tells_status AND f.old_status_id IS DISTINCT FROM f.status_id)
+    -- an order that came to light while its add was being sent was told as adopted then
+    CROSS JOIN LATERAL (SELECT a.id IS NOT NULL AND NOT EXISTS (
+        SELECT FROM omisync.order_events AS e
+        WHERE e.order_number = f.order_number AND e.kind = 'adopted' AND e.omisell_order_number = f.omisell_order_number
+        OFFSET 0) AS is_news) AS n
+    WHERE f.is_new OR n.is_news OR (f.tells_status AND f.old_status_id IS DISTINCT FROM f.status_id)
        OR f.order_number IN (SELECT order_number FROM parcels_gone UNION ALL SELECT order_number FROM parcels_changed)
     RETURNING id, order_number, kind
 ), fetched_again AS (

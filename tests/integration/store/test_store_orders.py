@@ -249,6 +249,26 @@ async def test_an_order_that_a_push_brought_while_its_add_was_looked_for_is_told
     assert await house.events("A-1") == [("adopted", None, 200, "webhook")]
 
 
+async def test_an_order_that_a_push_brought_while_its_add_was_lost_is_told_once_though_the_add_is_settled_later(
+    house: Any,
+) -> None:
+    outbox_id = await house.add("A-1")
+    fetch = await fetch_one(house)
+    (claim,) = await house.outbox.claim("order.add", 1)
+    assert (await house.orders.apply(snapshot(fetch, 500, 1000))).event == "adopted"
+    await house.outbox.finish(
+        Ending(claim, "pending", error="time-out", reached=Reached.MAYBE, settling=True, delay=5.0)
+    )
+    await house.inbox.add(push("r-2", event="order.completed", status_id=900, updated_time=1001))
+    await house.inbox.route(SHOP)
+    (fetch,) = await house.orders.claim(10)
+    applied = await house.orders.apply(snapshot(fetch, 900, 1001))
+    assert (applied.event, applied.adopted) == ("status", True)
+    row = await house.row(outbox_id)
+    assert (row["state"], row["outcome"]) == ("done", "adopted")
+    assert await house.events("A-1") == [("adopted", None, 500, "webhook"), ("status", 500, 900, "webhook")]
+
+
 async def test_an_order_whose_add_is_being_sent_is_not_fetched_until_that_call_has_ended(house: Any) -> None:
     await house.add("A-1")
     (claim,) = await house.outbox.claim("order.add", 1)
