@@ -381,7 +381,7 @@ async def test_handled_pushes_are_purged_when_old(house: Any) -> None:
     await house.inbox.add(push("r-1"))
     await house.inbox.add(push("r-2", handled=False))
     await house.sql.execute("UPDATE omisync.inbox SET received_at = now() - interval '31 days'")
-    assert await house.inbox.purge(10) == 1
+    assert await house.inbox.purge(30 * 86_400, 10) == 1
     assert await states(house) == ["new"]
 
 
