@@ -33,7 +33,8 @@ async def listener(sql: asyncpg.Connection) -> int:
     async with asyncio.timeout(SECONDS):
         while True:
             pid: int | None = await sql.fetchval(
-                "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND query ILIKE 'listen %'"
+                "SELECT pid FROM pg_stat_activity"
+                " WHERE datname = current_database() AND state = 'idle' AND query ILIKE 'listen %'"
             )
             if pid is not None:
                 return pid
