@@ -212,7 +212,7 @@ async def test_the_sweeps_go_on_from_the_last_good_one(house: Any) -> None:
     await house.sweeps.end(whole, pages=1, seen=5, repaired=0)
     assert 0 <= await house.sweeps.last_full() < 60
     await house.sql.execute("UPDATE omisync.sweeps SET started_at = now() - interval '40 days' WHERE error IS NOT NULL")
-    assert await house.sweeps.purge(10) == 1
+    assert await house.sweeps.purge(30 * 86_400, 10) == 1
     runs = (await house.operator.status()).sweeps
     assert [(run.kind, run.seen) for run in runs] == [("full", 5), ("incremental", 5)]
 
