@@ -5,6 +5,7 @@ import importlib
 import os
 import secrets
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 
 WORKERS_A_CORE = 2
 """Test processes a core: they wait for servers and child processes more than they compute."""
+MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of mode 0700 is made in it
+"""A file system in memory: a database for each test is hundreds of small files, made and removed."""
+MEMORY_FREE = 2 * 1024**3
+"""Bytes that must be free there; the servers of four test processes take about a quarter of that."""
 ADMIN_SECONDS = 30.0
 """For creating and dropping databases: milliseconds, but two cores may be shared."""
 
@@ -28,6 +33,16 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     if config.option.usepdb or config.option.collectonly or any(".py" in name for name in chosen):
         return 0
     return WORKERS_A_CORE * (os.cpu_count() or 1)
+
+
+def memory() -> Path | None:
+    """The file system in memory, if there is one with room from which programs may be started."""
+    try:
+        there = os.statvfs(MEMORY)
+    except OSError:
+        return None
+    usable = not there.f_flag & os.ST_NOEXEC and there.f_bavail * there.f_frsize >= MEMORY_FREE
+    return MEMORY if usable else None
 
 
 def with_database(dsn: str, database: str) -> str:
@@ -52,7 +67,7 @@ def postgres_dsn() -> Iterator[str]:
     if given:
         yield given
         return
-    with EmbeddedPostgres(durable=False) as server:
+    with EmbeddedPostgres(durable=False, settings={"max_wal_size": "64MB"}, parent=memory()) as server:
         yield server.dsn()
 
 

@@ -111,6 +111,7 @@ class EmbeddedPostgres:
             Postgres does not.
         bin_dir: Folder of another installation's binaries, such as /usr/lib/postgresql/15/bin.
         settings: More lines for postgresql.conf.
+        parent: Where its private folder is made; by default the system's folder for temporary files.
     """
 
     def __init__(
@@ -119,8 +120,10 @@ class EmbeddedPostgres:
         durable: bool = True,
         bin_dir: Path | None = None,
         settings: Mapping[str, str] | None = None,
+        parent: Path | None = None,
     ) -> None:
         self._bin_dir = bin_dir
+        self._parent = parent
         self._settings = {
             "listen_addresses": "127.0.0.1",
             "unix_socket_directories": "",  # no socket, hence no limit on the folder's length
@@ -290,7 +293,7 @@ class EmbeddedPostgres:
 
     def _temporary_folder(self) -> Path:
         """The system's folder for temporary files; as root, one that the other user can reach too."""
-        usual = Path(tempfile.gettempdir())
+        usual = self._parent or Path(tempfile.gettempdir())
         if self._user is None:
             return usual
         for folder in (usual, Path("/tmp"), Path("/var/tmp")):  # noqa: S108 - a folder of mode 0700 is made in it

@@ -1,5 +1,6 @@
 """Finds the `sql/` folder and reads named queries out of it."""
 
+import functools
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -43,22 +44,26 @@ class Query:
         return [values[name] for name in self.parameters]
 
 
-class Queries:
-    """Every statement of `sql/queries`, or of another folder, by `file.name`, for one schema."""
-
-    def __init__(self, schema: str, folder: Path | None = None) -> None:
-        self._queries: dict[str, Query] = {}
-        for file in sorted((folder or sql_folder() / "queries").glob("*.sql")):
-            self._read(file, schema)
-
-    def _read(self, file: Path, schema: str) -> None:
+@functools.cache
+def _read(folder: Path, schema: str) -> Mapping[str, Query]:
+    """A folder's statements; they do not change while the process runs, and aiosql takes its time to read them."""
+    queries = {}
+    for file in sorted(folder.glob("*.sql")):
         adapter = AsyncPGAdapter()  # type: ignore[no-untyped-call] # aiosql's adapters carry no types
-        loaded = aiosql.from_str(in_schema(file.read_text("utf-8"), schema), lambda: adapter)
+        loaded = aiosql.from_str(in_schema(file.read_text("utf-8"), schema), lambda adapter=adapter: adapter)
         for name in loaded.available_queries:
             if name.endswith("_cursor"):
                 continue  # aiosql's twin of every select
             text = getattr(loaded, name).sql
-            self._queries[f"{file.stem}.{name}"] = Query(name, text, tuple(adapter.var_sorted[name]))
+            queries[f"{file.stem}.{name}"] = Query(name, text, tuple(adapter.var_sorted[name]))
+    return queries
+
+
+class Queries:
+    """Every statement of `sql/queries`, or of another folder, by `file.name`, for one schema."""
+
+    def __init__(self, schema: str, folder: Path | None = None) -> None:
+        self._queries = _read(folder or sql_folder() / "queries", schema)
 
     def __getitem__(self, name: str) -> Query:
         return self._queries[name]
