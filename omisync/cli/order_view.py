@@ -112,15 +112,18 @@ def _of_events(view: OrderView) -> Iterator[Moment]:
 
 
 def _of_outbox(view: OrderView) -> Iterator[Moment]:
+    told = {data.get("outbox_id") for data in map(_data, view.events) if isinstance(data, dict) and "why" in data}
     for row in view.outbox:
         yield Moment(row.created_at, f"{row.kind} enqueued", "shop", f"outbox {row.id}")
         if row.finished_at is not None:
-            yield Moment(row.finished_at, f"{row.kind} {row.state}", "outbox", _end_of(row))
+            yield Moment(row.finished_at, f"{row.kind} {row.state}", "outbox", _end_of(row, told=row.id in told))
 
 
-def _end_of(row: OutboxRow) -> str:
+def _end_of(row: OutboxRow, *, told: bool) -> str:
+    """Its error is left out where an event tells it."""
     tries = f"{row.attempts} {'try' if row.attempts == 1 else 'tries'}"
-    return ", ".join(part for part in (row.outcome, tries, output.shortened(row.error, 200)) if part)
+    error = None if told else output.shortened(row.error, 200)
+    return ", ".join(part for part in (row.outcome, tries, error) if part)
 
 
 def _of_pushes(view: OrderView) -> Iterator[Moment]:

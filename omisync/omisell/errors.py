@@ -85,8 +85,11 @@ class Refused(OmisellError):
         """Omisell's own words verbatim, for `outbox.error`; may quote the order, so never for a log."""
         said = self.messages
         if self.attr_error not in (None, "", [], {}):
-            detail = json.dumps(self.attr_error, ensure_ascii=False, default=str)
-            said = f"{said} {detail}" if said else detail
+            if _says_no_more(said, self.attr_error):
+                said = "; ".join(_by_field(self.attr_error))
+            else:
+                detail = json.dumps(self.attr_error, ensure_ascii=False, default=str)
+                said = f"{said} {detail}" if said else detail
         said = clean(said or f"HTTP {self.status} without a reason given")
         return said if len(said) <= MAX_WORDS else said[: MAX_WORDS - 1] + "…"
 
@@ -182,3 +185,27 @@ def _sentences(value: object) -> Iterator[str]:
     elif isinstance(value, list):
         for item in value:
             yield from _sentences(item)
+
+
+def _by_field(value: object, path: str = "") -> Iterator[str]:
+    """Each sentence after the field that it is about, unless it begins with that itself."""
+    if isinstance(value, dict):
+        for name, item in value.items():
+            yield from _by_field(item, f"{path}.{name}" if path else str(name))
+    elif isinstance(value, list):
+        for item in value:
+            yield from _by_field(item, path)
+    elif isinstance(value, str):
+        yield value if value.startswith(path) else f"{path}: {value}"
+    elif value is not None:
+        yield f"{path}: {json.dumps(value, default=str)}"
+
+
+def _says_no_more(said: str, attr_error: object) -> bool:
+    """Whether a message is made of nothing but the sentences that the fields' own errors hold."""
+    sentences = sorted(_sentences(attr_error), key=len, reverse=True)
+    if not said or not all(sentence in said for sentence in sentences):
+        return False
+    for sentence in sentences:
+        said = said.replace(sentence, "")
+    return not any(letter.isalnum() for letter in said)

@@ -12,7 +12,7 @@ from omisync.sync.flight import Held
 from omisync.sync.listing import Incomplete
 from omisync.sync.lookup import Lookup
 from omisync.sync.ports import OmisellApi
-from omisync.sync.prepare import Hold, Preparer, Unfit, Untouched
+from omisync.sync.prepare import Hold, Prepared, Preparer, Unfit, Untouched
 from omisync.sync.rules import FIRST_LOOK, SendingRules
 
 UNKNOWN_OUTCOME = "the outcome of an attempt is not known; looking for the order at Omisell before sending again"
@@ -58,7 +58,7 @@ class Adder:
             sent = text if prepared.body is body else _json(prepared.body)
             added = await self._omisell.add_order(sent, on_send=held.about_to_send)
         except Refused as refusal:
-            return await self._refused(claim, refusal)
+            return await self._refused(claim, refusal, prepared)
         final = is_final(added.status_id) if added.status_id is not None else None
         return Ending(
             claim,
@@ -75,9 +75,10 @@ class Adder:
             spent=1,
         )
 
-    async def _refused(self, claim: Claim, refusal: Refused) -> Ending:
+    async def _refused(self, claim: Claim, refusal: Refused, prepared: Prepared) -> Ending:
+        why = _with_findings(refusal.words(), prepared)
         if not refusal.may_be_duplicate and claim.attempts == 0:
-            return self._failed(claim, explained(refusal.words()))
+            return self._failed(claim, explained(why))
         try:
             found = await self._lookup.find(claim.order_number, claim.sent_age)
         except (OmisellError, Incomplete):
@@ -87,7 +88,7 @@ class Adder:
         if refusal.may_be_duplicate and claim.attempts == 0:
             # it may be there and not be listed yet: it is sent again only when that can be told
             return self._uncertain(claim, refusal.words(), spent=1)
-        return self._failed(claim, explained(refusal.words()))
+        return self._failed(claim, explained(why))
 
     async def _look(self, claim: Claim) -> Ending:
         try:
@@ -201,6 +202,12 @@ _decoder = json.JSONDecoder(parse_float=_finite, parse_constant=_no_constant)
 
 def _only_id(claim: Claim) -> str:
     return f'{{"outbox_id": {claim.id}}}'
+
+
+def _with_findings(said: str, prepared: Prepared) -> str:
+    """Omisell's words, and what was seen before it was sent: often that names the cure."""
+    seen = "; ".join(str(finding) for finding in prepared.findings)
+    return f"{said}\nBy Omisell's own lists: {seen}." if seen else said
 
 
 def _why(claim: Claim, why: str) -> str:

@@ -2,7 +2,7 @@
 
 import datetime as dt
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,21 +35,33 @@ class Moment:
 
 def timeline(view: OrderView) -> list[Moment]:
     """Everything that happened to the order, oldest first."""
-    moments = [*_rows(view.outbox), *map(_event, view.events), *map(_push, view.pushes), *map(_by_hand, view.by_hand)]
+    told = {row_id for row_id in map(_told, view.events) if row_id is not None}
+    moments = [
+        *_rows(view.outbox, told),
+        *map(_event, view.events),
+        *map(_push, view.pushes),
+        *map(_by_hand, view.by_hand),
+    ]
     return sorted(moments, key=lambda moment: moment.at)
 
 
-def _rows(rows: Sequence[OutboxRow]) -> Iterator[Moment]:
+def _told(event: Mapping[str, Any]) -> object:
+    """The outbox row whose error an event tells, so that it need not be told again."""
+    data = json.loads(event["data"]) if isinstance(event.get("data"), str) else None
+    return data.get("outbox_id") if isinstance(data, dict) and "why" in data else None
+
+
+def _rows(rows: Sequence[OutboxRow], told: Collection[object]) -> Iterator[Moment]:
     for row in rows:
         yield Moment(row.created_at, "shop", f"wrote {row.kind}", f"outbox row {row.id}")
         if row.finished_at is not None:
-            yield _ending(row, row.finished_at)
+            yield _ending(row, row.finished_at, None if row.id in told else row.error)
 
 
-def _ending(row: OutboxRow, at: dt.datetime) -> Moment:
+def _ending(row: OutboxRow, at: dt.datetime, error: str | None) -> Moment:
     tries = f"{row.attempts} {'try' if row.attempts == 1 else 'tries'}"
     what = f"{row.kind} {row.state}" + (f": {row.outcome}" if row.outcome else "")
-    more = f"outbox row {row.id}, {tries}" + (f"; {row.error}" if row.error else "")
+    more = f"outbox row {row.id}, {tries}" + (f"; {error}" if error else "")
     return Moment(at, "outbox", what, more, bad=row.state == "failed")
 
 

@@ -107,6 +107,31 @@ async def test_an_order_with_its_timeline(cli: Any, sql: Any, number: str) -> No
     }
 
 
+async def test_why_a_row_failed_is_told_once(cli: Any, sql: Any) -> None:
+    payload = {"order_number": "WEB-1", "items": [{"sku": "TEE-X"}]}
+    row_id = await sql.fetchval("SELECT omisync.add_order($1)", json.dumps(payload))
+    await sql.execute(
+        "UPDATE omisync.outbox SET state = 'sending', lease_token = gen_random_uuid(), lease_until = now()"
+        " WHERE id = $1",
+        row_id,
+    )
+    await sql.execute(
+        "UPDATE omisync.outbox SET state = 'failed', lease_token = NULL, lease_until = NULL, attempts = 1,"
+        " error = 'no such SKU', finished_at = now()"
+        " WHERE id = $1",
+        row_id,
+    )
+    assert (await cli("orders", "show", "WEB-1")).lines[-1].endswith("order.add failed outbox 1 try, no such SKU")
+    await sql.execute(
+        "INSERT INTO omisync.order_events (order_number, kind, source, occurred_at, data)"
+        " VALUES ('WEB-1', 'failed', 'outbox', now() - interval '1 s', $1)",
+        json.dumps({"outbox_id": row_id, "why": "no such SKU"}),
+    )
+    lines = (await cli("orders", "show", "WEB-1")).lines
+    assert lines[-1].endswith("order.add failed outbox 1 try")
+    assert "\n".join(lines).count("no such SKU") == 1
+
+
 async def test_an_order_as_json(cli: Any, sql: Any) -> None:
     row_id = await story(sql)
     shown = (await cli("orders", "show", "WEB-1", "--json")).json

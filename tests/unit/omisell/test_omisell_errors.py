@@ -56,6 +56,19 @@ def test_its_text_names_numbers_and_fields_and_quotes_no_buyer() -> None:
     assert refusal.words().startswith("Nguyen Van A 0900000000 {")
 
 
+def test_what_message_and_fields_say_alike_is_told_once_with_the_fields() -> None:
+    fields = {
+        "items": ["items[0].sku: no such SKU"],
+        "receiver": {"phone": ["is blank", "short"]},
+        "note": "is blank",
+    }
+    said = "items[0].sku: no such SKU; is blank; short"
+    told = "items[0].sku: no such SKU; receiver.phone: is blank; receiver.phone: short; note: is blank"
+    assert Refused(said, attr_error=fields).words() == told
+    assert Refused(f"sorry, {said}", attr_error=fields).words().startswith("sorry, items[0].sku: no such SKU; is blank")
+    assert Refused("is blank", attr_error={"a": ["is blank", 7]}).words() == "a: is blank; a: 7"
+
+
 def test_omisells_words_are_kept_up_to_a_length_that_a_person_reads() -> None:
     assert Refused(attr_error={"a": 1}).words() == '{"a": 1}'
     assert Refused(status=422).words() == "HTTP 422 without a reason given"

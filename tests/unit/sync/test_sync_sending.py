@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from omisync.checks.findings import Finding
 from omisync.omisell import (
     AddedOrder,
     AuthenticationFailed,
@@ -30,6 +31,7 @@ from omisync.sync.flight import Flight, Held, LeaseLost
 from omisync.sync.lag import SLOW_ANSWER, LagNotes
 from omisync.sync.listing import Incomplete, read_window
 from omisync.sync.lookup import Lookup
+from omisync.sync.prepare import Prepared
 from omisync.sync.rules import SendingRules
 
 SHOP = 21001
@@ -209,6 +211,21 @@ async def test_a_refusal_fails_at_once_with_omisells_own_words(omisell: FakeOmis
     assert advice.startswith("What to do: put the product into Omisell's catalogue")
     assert json.loads(str(ending.event_data)) == {"outbox_id": 7, "why": ending.error}
     assert omisell.calls == ["add"]
+
+
+async def test_a_refusal_is_followed_by_what_was_seen_wrong_before(omisell: FakeOmisell) -> None:
+    class Seen:
+        async def prepare(self, body: dict[str, object]) -> Prepared:
+            return Prepared(body, findings=(Finding("receiver.district_name", "Omisell writes it 'Quận 1'"),))
+
+    omisell.added = Refused("District Q1 does not exist.")
+    ending = await Adder(omisell, Lookup(omisell, SHOP), rules(), Seen()).work(claim(), held())
+    lines = str(ending.error).split("\n")
+    assert lines[:2] == [
+        "District Q1 does not exist.",
+        "By Omisell's own lists: receiver.district_name: Omisell writes it 'Quận 1'.",
+    ]
+    assert lines[2].startswith("What to do: the names of province, district and subdistrict must be Omisell's own")
 
 
 async def test_a_duplicate_that_is_listed_is_adopted_and_others_are_named(omisell: FakeOmisell, adder: Adder) -> None:
