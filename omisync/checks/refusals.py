@@ -6,11 +6,18 @@ words a refusal uses, in English and Vietnamese, so it advises and decides nothi
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from omisync.checks.findings import Finding
+
 ADVICE: Final = "What to do: "
 """Before the line that follows Omisell's own words."""
+
+
+SEEN: Final = "By Omisell's own lists: "
+"""Before what the checks had seen: often that names the cure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +96,9 @@ def advice_on(said: str) -> str | None:
     return next((known.advice for known in TABLE if known.words.search(text)), None)
 
 
-def explained(said: str) -> str:
-    """Omisell's words as they are, and below them what to do, if that is known."""
+def explained(said: str, findings: Iterable[Finding] = ()) -> str:
+    """Omisell's words as they are; below them what had been seen wrong, and what to do, if that is known."""
+    seen = "; ".join(map(str, findings))
     advice = advice_on(said)
-    return said if advice is None else f"{said}\n{ADVICE}{advice}"
+    lines = (said, f"{SEEN}{seen}." if seen else None, None if advice is None else f"{ADVICE}{advice}")
+    return "\n".join(line for line in lines if line is not None)

@@ -76,9 +76,8 @@ class Adder:
         )
 
     async def _refused(self, claim: Claim, refusal: Refused, prepared: Prepared) -> Ending:
-        why = _with_findings(refusal.words(), prepared)
         if not refusal.may_be_duplicate and claim.attempts == 0:
-            return self._failed(claim, explained(why))
+            return self._failed(claim, explained(refusal.words(), prepared.findings))
         try:
             found = await self._lookup.find(claim.order_number, claim.sent_age)
         except (OmisellError, Incomplete):
@@ -88,7 +87,7 @@ class Adder:
         if refusal.may_be_duplicate and claim.attempts == 0:
             # it may be there and not be listed yet: it is sent again only when that can be told
             return self._uncertain(claim, refusal.words(), spent=1)
-        return self._failed(claim, explained(why))
+        return self._failed(claim, explained(refusal.words(), prepared.findings))
 
     async def _look(self, claim: Claim) -> Ending:
         try:
@@ -202,12 +201,6 @@ _decoder = json.JSONDecoder(parse_float=_finite, parse_constant=_no_constant)
 
 def _only_id(claim: Claim) -> str:
     return f'{{"outbox_id": {claim.id}}}'
-
-
-def _with_findings(said: str, prepared: Prepared) -> str:
-    """Omisell's words, and what was seen before it was sent: often that names the cure."""
-    seen = "; ".join(str(finding) for finding in prepared.findings)
-    return f"{said}\nBy Omisell's own lists: {seen}." if seen else said
 
 
 def _why(claim: Claim, why: str) -> str:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from omisync.checks.findings import Finding
 from omisync.checks.refusals import ADVICE, TABLE, advice_on, explained
 
 
@@ -40,6 +41,13 @@ def test_a_known_refusal_says_what_to_do(said: str, advised: str) -> None:
 def test_an_unknown_refusal_is_left_as_it_is(said: str) -> None:
     assert advice_on(said) is None
     assert explained(said) == said
+
+
+def test_what_was_seen_before_is_told_and_advises_nothing() -> None:
+    seen = [Finding("receiver.phone", "is too short"), Finding("items", "not in the catalogue: SKU X")]
+    assert explained("no", seen) == (
+        "no\nBy Omisell's own lists: receiver.phone: is too short; items: not in the catalogue: SKU X."
+    )
 
 
 def test_no_line_of_the_table_is_hidden_by_another() -> None:
