@@ -19,8 +19,12 @@ def add_to(app: typer.Typer) -> None:
 
 def demo(
     context: typer.Context,
-    orders: Annotated[int | None, typer.Option(min=1, max=100_000, help="How many to place; 60 by default.")] = None,
-    seconds: Annotated[float | None, typer.Option(min=1, help="For how long to place orders.")] = None,
+    orders: Annotated[
+        int | None, typer.Option(metavar="N", min=1, max=100_000, help="How many to place; 60 by default.")
+    ] = None,
+    seconds: Annotated[
+        float | None, typer.Option(metavar="SECONDS", min=1, help="For how long to place orders.")
+    ] = None,
     faults: Annotated[bool, typer.Option("--faults", help="With crashes, outages, time-outs and lost pushes.")] = False,
     keep: Annotated[bool, typer.Option("--keep", help="Stay up afterwards, to look at the admin page.")] = False,
     config: Config = None,

@@ -36,7 +36,10 @@ def import_(
     context: typer.Context,
     since: Annotated[str, typer.Option(metavar="DURATION", help="Orders changed in the last 12h, 90d.")] = "90d",
     share: Annotated[
-        float, typer.Option("--share", min=0.01, max=1.0, help="Part of Omisell's limit that it takes at most.")
+        float,
+        typer.Option(
+            "--share", metavar="PART", min=0.01, max=1.0, help="Part of Omisell's limit that it takes at most."
+        ),
     ] = 0.8,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how many orders and calls, how long.")] = False,
     config: Config = None,

@@ -27,7 +27,7 @@ def add_to(app: typer.Typer) -> None:
 def skus(
     context: typer.Context,
     search: Annotated[str, typer.Argument(help="A part of the SKU or of the product's name.")] = "",
-    limit: Annotated[int, typer.Option("--limit", min=1, max=100_000, help="At most so many.")] = 100,
+    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, max=100_000, help="At most so many.")] = 100,
     refresh: Refresh = False,
     config: Config = None,
     json: Json = False,

@@ -29,9 +29,9 @@ def add_to(app: typer.Typer) -> None:
 @group.command("list", epilog=examples("orders list --open"))
 def list_orders(
     context: typer.Context,
-    status: Annotated[int | None, typer.Option(help="Only orders in this status, such as 460.")] = None,
+    status: Annotated[int | None, typer.Option(metavar="ID", help="Only orders in this status, such as 460.")] = None,
     open_only: Annotated[bool, typer.Option("--open", help="Only orders that are not final.")] = False,
-    limit: Annotated[int, typer.Option(min=1, max=100_000, help="At most so many.")] = 50,
+    limit: Annotated[int, typer.Option(metavar="N", min=1, max=100_000, help="At most so many.")] = 50,
     config: Config = None,
     json: Json = False,
     debug: Debug = False,

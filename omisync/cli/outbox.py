@@ -55,7 +55,7 @@ def list_rows(
     context: typer.Context,
     state: Annotated[State | None, typer.Option(help="Only rows in this state.")] = None,
     order: Annotated[str | None, typer.Option(metavar="NUMBER", help="Only rows of this order number.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=100_000, help="At most so many.")] = 50,
+    limit: Annotated[int, typer.Option(metavar="N", min=1, max=100_000, help="At most so many.")] = 50,
     config: Config = None,
     json: Json = False,
     debug: Debug = False,

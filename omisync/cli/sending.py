@@ -30,7 +30,7 @@ def add_to(app: typer.Typer) -> None:
 def pause(
     context: typer.Context,
     kind: OneKind = None,
-    reason: Annotated[str, typer.Option(help="Shown to everybody who looks.")] = "",
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="Shown to everybody who looks.")] = "",
     config: Config = None,
     json: Json = False,
     debug: Debug = False,

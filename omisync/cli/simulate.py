@@ -52,16 +52,19 @@ def add_to(app: typer.Typer) -> None:
 
 def simulate(
     context: typer.Context,
-    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 takes a free one.")] = 8090,
+    host: Annotated[str, typer.Option(metavar="ADDRESS", help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(metavar="PORT", min=0, max=65535, help="The port; 0 takes a free one.")] = 8090,
     callback_url: Annotated[str | None, typer.Option(metavar="URL", help="Where pushes go.")] = None,
-    secret: Annotated[str | None, typer.Option(help="The webhook's secret.")] = None,
+    secret: Annotated[str | None, typer.Option(metavar="TEXT", help="The webhook's secret.")] = None,
     authorization: Annotated[Form | None, typer.Option(help="How pushes are authorized.")] = None,
     push: Annotated[
-        list[PushType] | None, typer.Option(help="A type of push that is switched on; may be repeated.  [order]")
+        list[PushType] | None,
+        typer.Option(
+            metavar="order|shipment|return", help="A type of push that is switched on; may be repeated.  [order]"
+        ),
     ] = None,
     automatic: Annotated[bool, typer.Option("--automatic", help="Orders go on by themselves.")] = False,
-    speed: Annotated[float, typer.Option(min=0.01, max=1e6, help="60: an hour in a minute.")] = 1.0,
+    speed: Annotated[float, typer.Option(metavar="FACTOR", min=0.01, max=1e6, help="60: an hour in a minute.")] = 1.0,
     language: Annotated[Language | None, typer.Option(help="Of names and messages.")] = None,
     faults: Annotated[
         str | None, typer.Option(metavar="JSON", help="""Trouble from the start: '{"slow": {"rate": 0.2}}'.""")

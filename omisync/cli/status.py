@@ -30,7 +30,7 @@ def add_to(app: typer.Typer) -> None:
 def status(
     context: typer.Context,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Look again and again, until Ctrl-C.")] = False,
-    interval: Annotated[float, typer.Option(min=0.1, max=3600, help="Seconds between looks.")] = 2.0,
+    interval: Annotated[float, typer.Option(metavar="SECONDS", min=0.1, max=3600, help="Seconds between looks.")] = 2.0,
     config: Config = None,
     json: Json = False,
     debug: Debug = False,

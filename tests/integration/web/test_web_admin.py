@@ -12,6 +12,7 @@ import pytest
 from omisync.omisell import CallClass, Clearing, Forecast
 from omisync.store.errors import SchemaError, StoreError, StoreUnavailable
 from omisync.store.history import ByHand, Hour, LastDay, Latest, PushSeen, Repair, Table
+from omisync.store.imports import Import
 from omisync.store.mirrors import MirrorAge
 from omisync.store.operator import (
     Change,
@@ -324,6 +325,19 @@ async def test_how_old_omisells_lists_are_and_what_is_off_without_one(admin: Sta
     assert "<td>catalogue</td><td>1,204</td>" in text
     assert "not offered by the account; addresses are not checked" in text
     assert EVIL not in text
+
+
+async def test_an_import_that_is_not_finished_is_shown_with_how_far_it_is(admin: Start) -> None:
+    assert "import" not in (await (await admin()).get("/"))[1]
+    broken_off = Import(
+        id=1, since_seconds=7_776_000, window_from=0, page_size=100, next_page=1, pass_number=2, quiet=True, pages=40,
+        counted=3900, unread=0, seen=3912, known=700, fetched=500, others=3, lost=1,
+        started_at=NOW - dt.timedelta(hours=2), listed_at=NOW, finished_at=None,
+    )  # fmt: skip
+    page = await admin()
+    page.source.state = replace(STATUS, unfinished_import=broken_off)
+    _, text, _ = await page.get("/")
+    assert "<strong>An import is not finished:</strong> 1,204 of 3,912 orders, begun 2 h" in text
 
 
 async def test_trouble_is_told_at_the_top(admin: Start) -> None:
