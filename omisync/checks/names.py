@@ -1,12 +1,12 @@
 """The names below one parent: which of them a text means, surely, nearly, or not at all."""
 
+import functools
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Final
-
-from rapidfuzz.distance import OSA
 
 from omisync.checks.folding import accented, joined, plain, toned, words
 from omisync.checks.kinds import Level, Reading, own_reading, readings
@@ -215,7 +215,7 @@ class Names:
         if not slips:
             return None
         slip, best = min(slips, key=lambda each: each[0])
-        others = (OSA.distance(key, row.key) for row in rows if row is not best for _, key in attempts)
+        others = (_osa().distance(key, row.key) for row in rows if row is not best for _, key in attempts)
         return best.location if min(others, default=slip + CLEARLY) >= slip + CLEARLY else None
 
     def _slip(self, typed: Sequence[str], row: _Row) -> int | None:
@@ -236,7 +236,7 @@ class Names:
         parts = dict.fromkeys((text, *_segments(text)))
         typed = [joined(reading.name) for part in parts for reading in self._readings(words(part))]
         alike = [
-            (max(OSA.normalized_similarity(each, key) for each in typed), row.location)
+            (max(_osa().normalized_similarity(each, key) for each in typed), row.location)
             for key, rows in self._by_key.items()
             for row in rows
             if typed
@@ -245,9 +245,17 @@ class Names:
         return [location for likeness, location in alike[:MOST_NEAR] if likeness >= NEAR_ENOUGH]
 
 
+@functools.cache
+def _osa() -> ModuleType:
+    """Optimal string alignment; loaded when a name is met that is nobody's, for most daemons never."""
+    from rapidfuzz.distance import OSA  # noqa: PLC0415 - see above
+
+    return OSA
+
+
 def _is_slip(given: str, meant: str) -> bool:
     """One letter left out, too many, or in its neighbour's place. Another letter makes another name: Gai is not Bài."""
-    if min(len(given), len(meant)) < SHORTEST_WORD or OSA.distance(given, meant) != 1:
+    if min(len(given), len(meant)) < SHORTEST_WORD or _osa().distance(given, meant) != 1:
         return False
     return len(given) != len(meant) or sorted(given) == sorted(meant)
 

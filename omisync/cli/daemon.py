@@ -5,15 +5,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from omisync.cli import output
+from omisync.cli import output, running
 from omisync.cli.options import Common, Config, Debug, Json, examples
-
-if TYPE_CHECKING:
-    from omisync.config import Settings
 
 
 def add_to(app: typer.Typer) -> None:
@@ -29,24 +26,7 @@ def run(context: typer.Context, config: Config = None, json: Json = False, debug
     certificate. --json logs JSON on a terminal too.
     """
     common = Common.of(context, config, json, debug)
-    import asyncio
-
-    from omisync import daemon
-
-    raise typer.Exit(asyncio.run(daemon.run(_with_logs(common), lambda: _with_logs(common))))
-
-
-def _with_logs(common: Common) -> Settings:
-    """The configuration, read now, and the logs as it wants them."""
-    from omisync import log
-
-    settings = common.settings()
-    log.configure(
-        "json" if common.json else settings.log.format,
-        "debug" if common.debug else settings.log.level,
-        sums_up=True,
-    )
-    return settings
+    raise typer.Exit(running.run(common.config, json=common.json, debug=common.debug))
 
 
 def migrate(

@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Sequence
 
 from omisync.cli.failures import USAGE, failure, help_instead
+from omisync.cli.running import straight
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -18,11 +19,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: without the program's name; `sys.argv` by default.
     """
-    from omisync.cli.app import app
-
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        code = app(given, prog_name="omisync", standalone_mode=False)
+        code = straight(given)
+        if code is None:
+            from omisync.cli.app import app
+
+            code = app(given, prog_name="omisync", standalone_mode=False)
         sys.stdout.flush()
     except (BrokenPipeError, SystemExit) as error:
         # The library that reads the command line makes a SystemExit of a broken pipe, and of nothing else.

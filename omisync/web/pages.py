@@ -1,19 +1,22 @@
 """Renders the operator's pages from the package's own templates, styles and script."""
 
 import datetime as dt
+import functools
 import hashlib
 import itertools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import resources
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import jinja2
 from aiohttp import web
 
 from omisync.checks.refusals import ADVICE, advice_on
 from omisync.sync.standing import off_without
+
+if TYPE_CHECKING:
+    import jinja2
 
 SECURITY: Final = {
     "Content-Security-Policy": (
@@ -53,16 +56,6 @@ class Pages:
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
         self.static = {name: _read(name, content_type) for name, content_type in STATIC.items()}
-        self._templates = jinja2.Environment(
-            loader=jinja2.PackageLoader("omisync.web"),
-            autoescape=True,
-            undefined=jinja2.StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        self._templates.filters.update(duration=duration, moment=_moment, ago=self._ago, iso=_iso, reason=reason)
-        self._templates.filters["off_without"] = off_without
-        self._templates.globals["static"] = {name: file.url for name, file in self.static.items()}
 
     def page(self, template: str, *, status: int = 200, **shown: Any) -> web.Response:
         """A whole page, or a part of one, as the answer to a request."""
@@ -72,6 +65,22 @@ class Pages:
     def text(self, template: str, **shown: Any) -> str:
         """The same as text."""
         return self._templates.get_template(template).render(now=self._clock(), **shown)
+
+    @functools.cached_property
+    def _templates(self) -> "jinja2.Environment":
+        import jinja2  # noqa: PLC0415 - the first page loads it; a daemon that nobody looks at does without
+
+        made = jinja2.Environment(
+            loader=jinja2.PackageLoader("omisync.web"),
+            autoescape=True,
+            undefined=jinja2.StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        made.filters.update(duration=duration, moment=_moment, ago=self._ago, iso=_iso, reason=reason)
+        made.filters["off_without"] = off_without
+        made.globals["static"] = {name: file.url for name, file in self.static.items()}
+        return made
 
     def _ago(self, at: dt.datetime | float) -> str:
         seconds = max(self._clock() - (at.timestamp() if isinstance(at, dt.datetime) else at), 0.0)
