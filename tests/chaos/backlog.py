@@ -26,6 +26,8 @@ ENQUEUE: Final = """
     ON CONFLICT DO NOTHING
 """
 DUE: Final = "SELECT count(*) FROM omisync.outbox WHERE state = 'pending'"
+UNKNOWN: Final = "SELECT count(*) FROM omisync.outbox WHERE state = 'pending' AND maybe_sent_at IS NOT NULL"
+"""What a fault leaves: each of these is looked for in Omisell's list, which spends from the same limit."""
 LEFT: Final = "SELECT count(*) FROM omisync.outbox WHERE state IN ('pending', 'sending')"
 
 
@@ -92,6 +94,16 @@ class Backlog:
                     return False
                 await asyncio.sleep(LOOK_SECONDS)
         return True
+
+    async def settled(self, seconds: float) -> None:
+        """Wait until no outcome is unknown, but no longer than this; the database may be away meanwhile."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            with contextlib.suppress(*DATABASE_AWAY, asyncpg.PostgresError):
+                async with self._connected() as connection:
+                    if not await connection.fetchval(UNKNOWN):
+                        return
+            await asyncio.sleep(LOOK_SECONDS)
 
     async def proof(self) -> Mapping[str, int]:
         """What was placed against what Omisell has: lost and double ones."""

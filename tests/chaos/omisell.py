@@ -16,11 +16,9 @@ from omisync.demo.guarded import Guarded
 from omisync.demo.processes import command, environment, tail
 from omisync.demo.remote import Omisell, simulator_config
 from omisync.simulator import SimulatorConfig
+from tests.chaos.options import Options
 
 START_SECONDS: Final = 30.0
-BUCKET: Final = 1000
-LEAK_PER_MINUTE: Final = 30_000
-"""Omisell's own limit is 100, and 100 a minute: a day's trade is squeezed into minutes here."""
 LOG_SIZE: Final = 1_000_000
 """Pushes kept for the verdict: all of them."""
 
@@ -64,16 +62,16 @@ class OmisellProcess(Omisell):
         await self.control("PATCH", "config", json=changes)
 
 
-def _options(callback_url: str, seed: int) -> str:
+def _options(callback_url: str, asked: Options) -> str:
     """The demo's simulator with a wider limit and a long memory, as `omisync simulate --options` reads it."""
-    config = simulator_config(callback_url, seed)
+    config = simulator_config(callback_url, asked.seed)
     push, life = config.push, config.life
     life_by_itself = f"return_rate = {life.return_rate}, cancel_rate = {life.cancel_rate}, skip_rate = {life.skip_rate}"
     pushing = f"callback_url = {json.dumps(callback_url)}, secret = {json.dumps(push.secret)}, log_size = {LOG_SIZE}"
     lines = (
-        f"seed = {seed}",
+        f"seed = {asked.seed}",
         f"clock_factor = {config.clock_factor}",
-        f"bucket = {{ size = {BUCKET}, leak_per_minute = {LEAK_PER_MINUTE} }}",
+        f"bucket = {{ size = {asked.bucket}, leak_per_minute = {asked.calls_a_minute} }}",
         f"lists = {{ lag = {json.dumps(list(config.lists.lag))} }}",
         f'orders = {{ duplicates = "{config.orders.duplicates}", cancel_pending = 300 }}',
         f"life = {{ automatic = true, {life_by_itself} }}",
@@ -84,7 +82,7 @@ def _options(callback_url: str, seed: int) -> str:
 
 @contextlib.asynccontextmanager
 async def running(
-    session: aiohttp.ClientSession, guarded: Guarded, folder: Path, *, callback_url: str, seed: int
+    session: aiohttp.ClientSession, guarded: Guarded, folder: Path, *, callback_url: str, asked: Options
 ) -> AsyncIterator[OmisellProcess]:
     """Start it, and stop it in the end.
 
@@ -92,7 +90,7 @@ async def running(
         DemoError: It did not start; with what it said.
     """
     options, log = folder / "simulator.toml", folder / "simulator.log"
-    options.write_text(_options(callback_url, seed))
+    options.write_text(_options(callback_url, asked))
     with log.open("ab") as errors:
         process = await asyncio.create_subprocess_exec(
             *command("simulate", "--options", str(options), "--port", "0", "--json"),
@@ -110,7 +108,7 @@ async def running(
             line = await process.stdout.readline()
         if not line:
             raise DemoError(f"the simulator did not start:\n{tail(log)}")
-        config: SimulatorConfig = simulator_config(callback_url, seed)
+        config: SimulatorConfig = simulator_config(callback_url, asked.seed)
         yield OmisellProcess(json.loads(line)["url"], config, session)
     finally:
         if process.returncode is None:

@@ -9,6 +9,10 @@ from typing import Final
 
 DEBIAN_15: Final = Path("/usr/lib/postgresql/15/bin")
 RATE_PER_MINUTE: Final = 300.0
+CALLS_A_MINUTE: Final = 30_000
+"""Omisell's own limit is 100, and 100 a minute: a day's trade is squeezed into minutes here."""
+BUCKET_SHARE: Final = 1 / 30
+"""The bucket's size beside the calls of a minute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,7 @@ class Options:
         restarts_per_minute: Of Postgres, orderly, immediate and by SIGKILL in turn.
         binaries: Of another Postgres than the bundled one.
         artifacts: Where logs and ledgers are kept if the verdict does not hold.
+        calls_a_minute: Omisell's limit; the bucket is a thirtieth of that.
         reports: Files for the figures: a name that ends with `.md` gets the README's tables, any other all, as JSON.
     """
 
@@ -43,7 +48,13 @@ class Options:
     restarts_per_minute: float = 0.8
     binaries: Path | None = None
     artifacts: Path | None = None
+    calls_a_minute: int = CALLS_A_MINUTE
     reports: tuple[Path, ...] = ()
+
+    @property
+    def bucket(self) -> int:
+        """The size of Omisell's bucket, in calls."""
+        return round(self.calls_a_minute * BUCKET_SHARE)
 
     @property
     def replay(self) -> str:

@@ -20,7 +20,7 @@ from omisync.demo.shop import LOGIN, Shop, create_login
 from omisync.demo.stage import DAEMON_LOGIN, DATABASE
 from tests.chaos import omisell as omisell_process
 from tests.chaos.door import door
-from tests.chaos.omisell import BUCKET, LEAK_PER_MINUTE, OmisellProcess
+from tests.chaos.omisell import OmisellProcess
 from tests.chaos.options import Options
 from tests.chaos.pooler import Pooler
 from tests.chaos.servers import Pair, Servers, Single, administer
@@ -103,7 +103,7 @@ async def set_up(options: Options) -> AsyncIterator[Stage]:
         callback_url = configuration.callback_url(public)
         await stack.enter_async_context(door(public, [webhook for webhook, _ in ports]))
         omisell = await stack.enter_async_context(
-            omisell_process.running(session, guarded, folder, callback_url=callback_url, seed=options.seed)
+            omisell_process.running(session, guarded, folder, callback_url=callback_url, asked=options)
         )
 
         passwords = {login: secrets.token_urlsafe(18) for login in (DAEMON_LOGIN, LOGIN)}
@@ -171,7 +171,7 @@ def _replica(
     own = folder / f"replica-{number}"
     own.mkdir()
     config = folder / f"{number}.toml"
-    omisell: dict[str, object] = {"bucket_size": BUCKET, "leak_per_minute": LEAK_PER_MINUTE}
+    omisell: dict[str, object] = {"bucket_size": options.bucket, "leak_per_minute": options.calls_a_minute}
     if number % 2:
         omisell["lookup_filter"] = "order_number"  # which Omisell may well ignore
     changes: dict[str, dict[str, object]] = {

@@ -10,7 +10,6 @@ import asyncpg
 
 from omisync.demo.proof import Fault
 from tests.chaos.hands import BY_ITSELF
-from tests.chaos.omisell import BUCKET, LEAK_PER_MINUTE
 from tests.chaos.plan import DUPLICATES
 from tests.chaos.report import Report
 from tests.chaos.servers import STATEMENT_SECONDS
@@ -51,7 +50,7 @@ async def conditions(stage: Stage) -> Mapping[str, object]:
         "postgres": f"{postgres}, durable{', a primary and a synchronous standby' * stage.options.failovers}",
         "pgbouncer": stage.options.pgbouncer,
         "replicas": stage.options.replicas,
-        "limit": f"a bucket of {BUCKET:,}, {LEAK_PER_MINUTE:,} calls a minute",
+        "limit": f"a bucket of {stage.options.bucket:,}, {stage.options.calls_a_minute:,} calls a minute",
         "outbox.settle": SETTLE,
     }
 

@@ -22,8 +22,10 @@ from tests.chaos.tables import conditions, table
 LOOK_SECONDS: Final = 0.25
 WINDOW_SECONDS: Final = 12.0
 """Before and after: long enough that one checkpoint or one pause of the machine is not all that is seen."""
-SETTLE_SECONDS: Final = 5.0
-"""After a fault, until the window after it begins."""
+CALLS_A_MINUTE: Final = 6_000
+"""Omisell's limit, low enough that it is what bounds the throughput, as in life, and not the machine."""
+SETTLE_SECONDS: Final = 60.0
+"""After a fault, until the window after it begins: sooner, as soon as nothing is held and no outcome is unknown."""
 BACK_SHARE: Final = 0.8
 BACK_SECONDS: Final = 2.0
 """The throughput is back from the moment on from which over so long there is so much of what was before."""
@@ -118,22 +120,27 @@ def back_after(meter: Meter, end: float, until: float, before: float) -> float |
     return None
 
 
-async def _phase(name: str, deed: Deed, hands: Hands, recoveries: Recoveries, meter: Meter, window: float) -> Phase:
+async def _phase(
+    name: str, deed: Deed, hands: Hands, backlog: Backlog, recoveries: Recoveries, meter: Meter, window: float
+) -> Phase:
+    await backlog.settled(SETTLE_SECONDS)
     begin = time.monotonic()
     await asyncio.sleep(window)
     struck = time.monotonic()
     measured = len(recoveries.measured)
     await deed(hands)
     end = time.monotonic()
-    await asyncio.sleep(SETTLE_SECONDS + window)
-    before, until = meter.rate(begin, struck), end + SETTLE_SECONDS + window
     await recoveries.done()
+    await backlog.settled(SETTLE_SECONDS)
+    calm = time.monotonic()
+    await asyncio.sleep(window)
+    before, until = meter.rate(begin, struck), time.monotonic()
     freed = [each.seconds for each in recoveries.measured[measured:] if each.seconds is not None]
     return Phase(
         name,
         before=before,
         during=meter.rate(struck, max(end, struck + 1)),
-        after=meter.rate(end + SETTLE_SECONDS, until),
+        after=meter.rate(calm, until),
         lasted=end - struck,
         back=back_after(meter, end, until, before),
         freed=max(freed, default=None),
@@ -163,7 +170,7 @@ async def measure(
             reading = group.create_task(meter.read(stage))
             await asyncio.sleep(WARM_UP_SECONDS)
             for name in phases or deeds:
-                phase = await _phase(name, deeds[name], hands, recoveries, meter, window)
+                phase = await _phase(name, deeds[name], hands, backlog, recoveries, meter, window)
                 found.append(phase)
                 say(line(phase))
             keeping.cancel()
@@ -238,6 +245,7 @@ def parse(arguments: Sequence[str]) -> tuple[Options, Sequence[str], float]:
         failovers=given.failovers,
         hooks=False,
         binaries=given.binaries,
+        calls_a_minute=CALLS_A_MINUTE,
         reports=tuple(given.report),
     )
     return options, chosen, given.window
