@@ -2,11 +2,14 @@
 
 import json
 import math
+import re
 from typing import Final
 
 MAX_DEPTH: Final = 64
 """Objects and arrays within one another; Omisell's own answers have five."""
 
+_SMUGGLED: Final = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
+"""An escape of one of those; also a surrogate's in a pair, which is none."""
 _UNHOLDABLE = {0: None, **dict.fromkeys(range(0xD800, 0xE000), "\N{REPLACEMENT CHARACTER}")}
 """U+0000 and lone surrogates: legal in JSON, impossible in Postgres's text and jsonb."""
 
@@ -34,10 +37,10 @@ def loads(data: bytes | str) -> object:
         raise ValueError(f"not JSON (at character {error.pos})") from None
     except ValueError:
         raise ValueError("holds a number that is out of range") from None
-    # Only an escape can have smuggled in what needs cleaning, only many brackets can nest deeply.
-    if "\\u" in text or text.count("{") + text.count("[") > MAX_DEPTH:
-        return _cleaned(value, MAX_DEPTH)
-    return value
+    # Only many brackets can nest deeply, only such an escape can have smuggled in what needs cleaning.
+    if text.count("{") + text.count("[") > MAX_DEPTH and _deeper_than(value, MAX_DEPTH):
+        raise ValueError("nested too deeply")
+    return _cleaned(value) if _SMUGGLED.search(text) else value
 
 
 def clean(text: str) -> str:
@@ -60,13 +63,25 @@ _DECODER: Final = json.JSONDecoder(parse_constant=_no_constant, parse_float=_fin
 """Made once: `json.loads` makes one a call where it is told how to read numbers, which takes as long as the reading."""
 
 
-def _cleaned(value: object, depth: int) -> object:
+def _deeper_than(value: object, depth: int) -> bool:
+    """Whether more than so many objects and arrays are within one another."""
+    level = [value] if isinstance(value, dict | list) else []
+    while level and depth >= 0:
+        depth -= 1
+        level = [
+            item
+            for holder in level
+            for item in (holder.values() if isinstance(holder, dict) else holder)
+            if isinstance(item, dict | list)
+        ]
+    return depth < 0
+
+
+def _cleaned(value: object) -> object:
     if isinstance(value, str):
         return clean(value)
-    if not isinstance(value, dict | list):
-        return value
-    if depth == 0:
-        raise ValueError("nested too deeply")
     if isinstance(value, list):
-        return [_cleaned(item, depth - 1) for item in value]
-    return {clean(key): _cleaned(item, depth - 1) for key, item in value.items()}
+        return [_cleaned(item) for item in value]
+    if isinstance(value, dict):
+        return {clean(key): _cleaned(item) for key, item in value.items()}
+    return value

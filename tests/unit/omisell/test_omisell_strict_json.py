@@ -57,3 +57,14 @@ def test_a_cleaned_text_can_be_stored(text: str) -> None:
     cleaned = clean(text)
     assert "\0" not in cleaned
     cleaned.encode()
+
+
+@pytest.mark.parametrize(("levels", "taken"), [(64, True), (65, False)])
+def test_so_many_levels_are_taken_and_no_more(levels: int, taken: bool) -> None:
+    for opened, closed in (("[", "]"), ('{"a":', "}")):
+        document = opened * levels + "1" + closed * levels
+        if taken:
+            assert loads(document) == json.loads(document)
+        else:
+            with pytest.raises(ValueError, match="nested too deeply"):
+                loads(document)
