@@ -58,8 +58,6 @@ from omisync.web import Clients, Metrics, admin_app, serve, webhook_app
 
 LEAD_EVERY = 3.0  # seconds between looks at who leads
 BEAT_EVERY = 5.0  # seconds between signs of life and fresh gauges
-HOOKS_EVERY = 1.0  # seconds between looks at hook calls that wait
-NOTICES_EVERY = 1.0  # seconds between looks at pushes that are events of their own
 WARM_UP = 5.0  # seconds for the first connection; should it take longer, pushes are answered 503 meanwhile
 DATABASE_WAIT = 2.0  # seconds between tries while the database is away at the start
 LISTENER_GRACE = 5.0  # seconds for pushes under way when the listener closes
@@ -260,21 +258,22 @@ class Daemon:
     async def _run_parts(self, sender: Sender, refresher: Refresher, schedule: Schedule, breaker: Breaker) -> None:
         grace = self._settings.daemon.grace
         pulse = Pulse(self._leases, self._operator, self.metrics, self._budget, breaker)
+        hooks, notices = Wake(), Wake()
         with contextlib.suppress(StoreError):  # it may have gone away again; the loop looks anew, and says so
             await self._look_who_leads()
         async with self._scheduled(schedule), asyncio.TaskGroup() as group:
             background = [
                 group.create_task(self._forever("leader", self._look_who_leads, LEAD_EVERY)),
                 group.create_task(self._forever("pulse", pulse.beat, BEAT_EVERY)),
-                group.create_task(self._forever("hooks", self._retry_hooks, HOOKS_EVERY)),
-                group.create_task(self._forever("teller", self._teller.tell, NOTICES_EVERY)),
+                group.create_task(self._forever("hooks", self._retry_hooks, FALLBACK, hooks)),
+                group.create_task(self._forever("teller", self._teller.tell, FALLBACK, notices)),
                 group.create_task(breaker.run()),
                 group.create_task(self._feed_watchdog()),
                 group.create_task(keep_telling_repeats(BEAT_EVERY)),
             ]
             group.create_task(sender.run(grace))
             group.create_task(refresher.run(grace))
-            background.append(group.create_task(self._watch(sender, refresher)))
+            background.append(group.create_task(self._watch(sender, refresher, hooks, notices)))
             if self._settings.outbox.notify:
                 background.append(group.create_task(self._listen(sender.wake)))
             notify("READY=1", "STATUS=working")
@@ -286,7 +285,7 @@ class Daemon:
             for task in background:
                 task.cancel()
 
-    async def _watch(self, sender: Sender, refresher: Refresher) -> None:
+    async def _watch(self, sender: Sender, refresher: Refresher, hooks: Wake, notices: Wake) -> None:
         interval = self._settings.outbox.poll_interval
         wakes = {
             "adds": lambda: sender.wake("order.add"),
@@ -294,6 +293,8 @@ class Daemon:
             "pushes": refresher.wake,
             "wanted": lambda: refresher.wake_fetches(owed=False),
             "owed": lambda: refresher.wake_fetches(owed=True),
+            "hooks": hooks.set,
+            "notices": notices.set,
         }
         watch = Watch(lambda: due(self._database), wakes, interval)
         await forever("watch", watch.step, interval=interval, wake=Wake(), stopping=self._stopping)
@@ -306,8 +307,10 @@ class Daemon:
         finally:
             await schedule.stop()
 
-    async def _forever(self, name: str, step: Callable[[], Awaitable[bool]], interval: float) -> None:
-        await forever(name, step, interval=interval, wake=Wake(), stopping=self._stopping, steady=True)
+    async def _forever(
+        self, name: str, step: Callable[[], Awaitable[bool]], interval: float, wake: Wake | None = None
+    ) -> None:
+        await forever(name, step, interval=interval, wake=wake or Wake(), stopping=self._stopping, steady=True)
 
     async def _warm_up(self) -> None:
         """Connects before the first push is taken: after a restart many wait, and none has long to be stored."""

@@ -14,6 +14,8 @@ class Due:
     pushes: bool
     wanted: bool
     owed: bool
+    hooks: bool
+    notices: bool
 
 
 async def due(database: Database) -> Due:

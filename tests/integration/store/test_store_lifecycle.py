@@ -1,6 +1,7 @@
 """The legal moves of a row as the database enforces them, and the corners where an order could be lost or doubled."""
 
 import itertools
+from dataclasses import replace
 from typing import Any
 
 import asyncpg
@@ -10,6 +11,7 @@ from omisync.store import Claim, Ending, ListLag, Reached, State
 from omisync.store.due import Due, due
 from omisync.store.lifecycle import ENDS, MOVES, is_legal
 
+NOTHING = Due(adds=False, cancels=False, pushes=False, wanted=False, owed=False, hooks=False, notices=False)
 IN_STATE = {
     State.PENDING: "state = 'pending', outcome = NULL, finished_at = NULL, lease_token = NULL, lease_until = NULL",
     State.SENDING: "state = 'sending', outcome = NULL, finished_at = NULL,"
@@ -225,11 +227,25 @@ async def test_the_lists_lag_is_the_greatest_age_at_which_an_added_order_was_mis
 
 
 async def test_one_look_tells_what_there_is_to_do(house: Any) -> None:
-    assert await due(house.database) == Due(adds=False, cancels=False, pushes=False, wanted=False, owed=False)
+    assert await due(house.database) == NOTHING
     await house.add("A-1")
     await house.orders.request([("OMI-9", "B-9", None)], "operator")
-    assert await due(house.database) == Due(adds=True, cancels=False, pushes=False, wanted=True, owed=False)
+    assert await due(house.database) == replace(NOTHING, adds=True, wanted=True)
     await house.cancel("A-1")
     await house.operator.pause("order.add", None, "anna")
     await house.sql.execute("UPDATE omisync.refreshes SET priority = 2")
-    assert await due(house.database) == Due(adds=False, cancels=True, pushes=False, wanted=False, owed=True)
+    assert await due(house.database) == replace(NOTHING, cancels=True, owed=True)
+    await house.sql.execute("TRUNCATE omisync.outbox, omisync.refreshes")
+    await house.sql.execute(
+        "WITH e AS (INSERT INTO omisync.order_events (order_number, kind, source, occurred_at)"
+        " VALUES ('A-1', 'added', 'outbox', now()) RETURNING id)"
+        " INSERT INTO omisync.hook_calls (event_id, order_number) SELECT id, 'A-1' FROM e"
+    )
+    assert await due(house.database) == replace(NOTHING, hooks=True)
+    await house.sql.execute("UPDATE omisync.hook_calls SET available_at = now() + interval '1 minute'")
+    assert await due(house.database) == NOTHING
+    await house.sql.execute(
+        "INSERT INTO omisync.inbox (dedup_key, event, category, authorization_form, body, state, handled_at)"
+        " VALUES (gen_random_uuid(), 'order.returned', 'order', 'none', '', 'done', now())"
+    )
+    assert await due(house.database) == replace(NOTHING, notices=True)

@@ -13,4 +13,8 @@ SELECT
     coalesce(least((SELECT min(available_at) FROM omisync.refreshes WHERE lease_token IS NULL AND priority = 0),
                    (SELECT min(available_at) FROM omisync.refreshes WHERE lease_token IS NULL AND priority = 1)) <= now(), false)
         OR EXISTS (SELECT FROM omisync.refreshes WHERE lease_token IS NOT NULL AND lease_until < now()) AS wanted,
-    coalesce((SELECT min(available_at) FROM omisync.refreshes WHERE lease_token IS NULL AND priority = 2) <= now(), false) AS owed;
+    coalesce((SELECT min(available_at) FROM omisync.refreshes WHERE lease_token IS NULL AND priority = 2) <= now(), false) AS owed,
+    coalesce((SELECT min(available_at) FROM omisync.hook_calls) <= now(), false) AS hooks,
+    (SELECT min(id) FROM omisync.inbox
+     WHERE noticed_at IS NULL AND state IN ('done', 'known', 'unhandled')
+       AND (category = 'return' OR event IN ('order.returned', 'order.return_receive', 'order.reconciled'))) IS NOT NULL AS notices;
