@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from omisync.cli import output
+from omisync.telling import told
 
 if TYPE_CHECKING:
     from omisync.store.operator import OrderView, OutboxRow
@@ -107,16 +108,18 @@ def _of_events(view: OrderView) -> Iterator[Moment]:
         old, new = event.get("old_status_id"), event.get("new_status_id")
         change = f"{old} → {new}" if old is not None and new is not None and old != new else f"{new or ''}"
         data = _data(event)
-        words = "; ".join(f"{name} {value}" for name, value in data.items()) if isinstance(data, dict) else ""
-        yield Moment(event["occurred_at"], str(event["kind"]), str(event["source"]), f"{change} {words}".strip())
+        words = told(data) if isinstance(data, dict) else ""
+        yield Moment(
+            event["occurred_at"], str(event["kind"]), str(event["source"]), ", ".join(filter(None, (change, words)))
+        )
 
 
 def _of_outbox(view: OrderView) -> Iterator[Moment]:
-    told = {data.get("outbox_id") for data in map(_data, view.events) if isinstance(data, dict) and "why" in data}
+    explained = {data.get("outbox_id") for data in map(_data, view.events) if isinstance(data, dict) and "why" in data}
     for row in view.outbox:
         yield Moment(row.created_at, f"{row.kind} enqueued", "shop", f"outbox {row.id}")
         if row.finished_at is not None:
-            yield Moment(row.finished_at, f"{row.kind} {row.state}", "outbox", _end_of(row, told=row.id in told))
+            yield Moment(row.finished_at, f"{row.kind} {row.state}", "outbox", _end_of(row, told=row.id in explained))
 
 
 def _end_of(row: OutboxRow, *, told: bool) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from omisync.omisell.statuses import NAMES
 from omisync.store.history import ByHand
 from omisync.store.operator import OrderView, OutboxRow
+from omisync.telling import told
 
 OF_ORDERS = {"forget": "removed the buyer's data by hand", "refresh": "asked for a fetch by hand"}
 """What is done to an order itself, and not to a row of the outbox."""
@@ -35,9 +36,9 @@ class Moment:
 
 def timeline(view: OrderView) -> list[Moment]:
     """Everything that happened to the order, oldest first."""
-    told = {row_id for row_id in map(_told, view.events) if row_id is not None}
+    explained = {row_id for row_id in map(_explained, view.events) if row_id is not None}
     moments = [
-        *_rows(view.outbox, told),
+        *_rows(view.outbox, explained),
         *map(_event, view.events),
         *map(_push, view.pushes),
         *map(_by_hand, view.by_hand),
@@ -45,17 +46,17 @@ def timeline(view: OrderView) -> list[Moment]:
     return sorted(moments, key=lambda moment: moment.at)
 
 
-def _told(event: Mapping[str, Any]) -> object:
+def _explained(event: Mapping[str, Any]) -> object:
     """The outbox row whose error an event tells, so that it need not be told again."""
     data = json.loads(event["data"]) if isinstance(event.get("data"), str) else None
     return data.get("outbox_id") if isinstance(data, dict) and "why" in data else None
 
 
-def _rows(rows: Sequence[OutboxRow], told: Collection[object]) -> Iterator[Moment]:
+def _rows(rows: Sequence[OutboxRow], explained: Collection[object]) -> Iterator[Moment]:
     for row in rows:
         yield Moment(row.created_at, "shop", f"wrote {row.kind}", f"outbox row {row.id}")
         if row.finished_at is not None:
-            yield _ending(row, row.finished_at, None if row.id in told else row.error)
+            yield _ending(row, row.finished_at, None if row.id in explained else row.error)
 
 
 def _ending(row: OutboxRow, at: dt.datetime, error: str | None) -> Moment:
@@ -105,4 +106,4 @@ def _data(text: object) -> str:
     if not isinstance(text, str):
         return ""
     data = json.loads(text)
-    return ", ".join(f"{key} {value}" for key, value in data.items()) if isinstance(data, dict) else ""
+    return told(data) if isinstance(data, dict) else ""

@@ -167,11 +167,12 @@ def _cancel_some(this: Rig, cancels: dict[str, float]) -> None:
 
 async def _look(this: Rig, watch: _Watch, orders: int, limit: Limit, other: Stranger) -> None:
     """Until every order is done (final at Omisell, that detail in our row) and no more calls are made for them."""
-    calls, quiet_since, before, taken, waited = 0, 0.0, 0.0, 0, False
+    calls, quiet_since, before, taken, waited = 0, 0.0, time.monotonic(), 0, False
     enough = ENOUGH_SECONDS * limit.per_minute / 60
     while True:
         await asyncio.sleep(LOOK_SECONDS)
-        now = time.monotonic() - watch.began
+        at = time.monotonic()
+        now = at - watch.began
         ledger = this.simulator.ledger
         if now <= 2.0:
             watch.throttled_early = ledger.throttled - other.throttled
@@ -180,12 +181,14 @@ async def _look(this: Rig, watch: _Watch, orders: int, limit: Limit, other: Stra
         watch.curve.append((now, done))
         now_taken = sum(ledger.calls.values()) - ledger.throttled
         waits = this.waiting(ours, TOLD_SECONDS) >= enough
-        if waits and waited:
+        if before < watch.began:
+            watch.used = watch.offered = 0.0  # what was before the beginning is not what is measured
+        elif waits and waited:
             watch.used += now_taken - taken
-            watch.offered += (now - before) * limit.per_minute / 60
+            watch.offered += (at - before) * limit.per_minute / 60
         elif waits:
             watch.offered += limit.size - this.simulator.gate.bucket().used  # what had gathered while nothing waited
-        before, taken, waited = now, now_taken, waits
+        before, taken, waited = at, now_taken, waits
         if (made := sum(ledger.calls.values()) - other.calls) != calls:
             calls, quiet_since = made, now
         if done >= orders and now - quiet_since >= QUIET_SECONDS:

@@ -101,7 +101,7 @@ async def test_an_order_with_its_timeline(cli: Any, sql: Any, number: str) -> No
         "order.add done outbox added, 1 try",
         "added outbox 200",
         "status webhook 200 → 500",
-        "parcels webhook 500 parcels 1",
+        "parcels webhook 500, parcels 1",
         "push order.shipped Omisell status 500, done, token",
         "push order.created Omisell known, hmac-body",
     }
@@ -128,7 +128,7 @@ async def test_why_a_row_failed_is_told_once(cli: Any, sql: Any) -> None:
         json.dumps({"outbox_id": row_id, "why": "no such SKU"}),
     )
     lines = (await cli("orders", "show", "WEB-1")).lines
-    assert lines[-1].endswith("order.add failed outbox 1 try")
+    assert [line for line in lines if line.endswith("order.add failed outbox 1 try")]
     assert "\n".join(lines).count("no such SKU") == 1
 
 

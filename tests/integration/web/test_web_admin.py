@@ -448,7 +448,7 @@ async def test_an_orders_page_tells_its_story_in_order(admin: Start) -> None:
     places = [words.index(part) for part in told]
     assert places == sorted(places)
     assert "request r-1" in words
-    assert "outbox_id 3" in words
+    assert "outbox 3" in words
     assert "0912345678" not in text
 
 
