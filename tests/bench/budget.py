@@ -182,7 +182,8 @@ async def _look(this: Rig, watch: _Watch, orders: int, limit: Limit, other: Stra
         now_taken = sum(ledger.calls.values()) - ledger.throttled
         waits = this.waiting(ours, TOLD_SECONDS) >= enough
         if before < watch.began:
-            watch.used = watch.offered = 0.0  # what was before the beginning is not what is measured
+            # what was before the beginning is not what is measured, but for what had gathered until then
+            watch.used, watch.offered = 0.0, limit.size - this.simulator.gate.bucket().used if waits else 0.0
         elif waits and waited:
             watch.used += now_taken - taken
             watch.offered += (at - before) * limit.per_minute / 60
