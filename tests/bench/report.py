@@ -1,5 +1,6 @@
 """Tables and plots of what was measured, for a terminal and for the README."""
 
+import math
 import os
 import platform
 from collections.abc import Sequence
@@ -42,10 +43,20 @@ def _line(o: Outcome, guide: Outcome | None) -> str:
     ratio = f" ({o.orders_per_minute / guide.orders_per_minute:.2f} times)" if guide is not None else ""
     return (
         f"| {o.load} | {'the guide' if o.flow == 'guide' else 'omisync'} | {o.orders_per_minute:,.0f}{ratio} | "
-        f"{o.calls_per_order:.2f} | {o.budget_used:.1%} | {o.throttled_late} | "
+        f"{o.calls_per_order:.2f} | {_used(o)} | {o.throttled_late} | "
         f"{o.lag_p50:.1f} / {o.lag_p95:.1f} / {o.lag_max:.1f} s | "
-        f"{o.cancel_p50:.2f} / {o.cancel_p99:.2f} s ({o.cancels}) | {o.different} |"
+        f"{_cancels(o)} | {o.different} |"
     )
+
+
+def _used(o: Outcome) -> str:
+    """Of the limit while work waited; a recovery may be over before that can be told."""
+    return "nothing waited" if math.isnan(o.budget_used) else f"{o.budget_used:.1%}"
+
+
+def _cancels(o: Outcome) -> str:
+    """Their waits; where not one came through before its order was shipped, that."""
+    return f"{o.cancel_p50:.2f} / {o.cancel_p99:.2f} s ({o.cancels})" if o.cancels else "none in time"
 
 
 def cancels_line(found: Cancels) -> str:
