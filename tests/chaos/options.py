@@ -32,6 +32,7 @@ class Options:
         restarts_per_minute: Of Postgres, orderly, immediate and by SIGKILL in turn.
         binaries: Of another Postgres than the bundled one.
         artifacts: Where logs and ledgers are kept if the verdict does not hold.
+        sweeps: Sweep every few seconds, as a night in minutes needs it; else as rarely as in life.
         calls_a_minute: Omisell's limit; the bucket is a thirtieth of that.
         reports: Files for the figures: a name that ends with `.md` gets the README's tables, any other all, as JSON.
     """
@@ -48,6 +49,7 @@ class Options:
     restarts_per_minute: float = 0.8
     binaries: Path | None = None
     artifacts: Path | None = None
+    sweeps: bool = True
     calls_a_minute: int = CALLS_A_MINUTE
     reports: tuple[Path, ...] = ()
 

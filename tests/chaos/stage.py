@@ -180,6 +180,8 @@ def _replica(
         "outbox": {"settle": SETTLE, "backoff_cap": "1s"},
         "daemon": {"grace": "5s"},
     }
+    if not options.sweeps:
+        changes["reconcile"] = {"interval": "10m", "overlap": "30s"}
     if options.hooks:
         changes["hooks"] = {"on_change": "chaos.heard", "timeout": "1s"}
     configuration.write(config, dsn=dsn, account=account, webhook_port=ports[0], admin_port=ports[1], changes=changes)

@@ -245,6 +245,7 @@ def parse(arguments: Sequence[str]) -> tuple[Options, Sequence[str], float]:
         failovers=given.failovers,
         hooks=False,
         binaries=given.binaries,
+        sweeps=False,  # a minute's overlap at such a pace is thousands of orders to read again every few seconds
         calls_a_minute=CALLS_A_MINUTE,
         reports=tuple(given.report),
     )
