@@ -75,6 +75,7 @@ class Budget:
             Ledger(bucket_size, leak) if pool is None else Allotment(pool, bucket_size, leak, clock, self._pump)
         )
         self._clock = clock
+        self._soon = math.floor(leak * PROMISE)
         self._turns = Turns(shares or Shares())
         self._queues: dict[CallClass, deque[asyncio.Future[Flight]]] = {cls: deque() for cls in CallClass}
         self._watchers: dict[CallClass, set[asyncio.Future[int]]] = {cls: set() for cls in CallClass}
@@ -89,7 +90,10 @@ class Budget:
         return Call(self, cls)
 
     async def wait_available(self, cls: CallClass) -> int:
-        """Wait until a call of this class could start, and return how many could; takes nothing.
+        """Wait until a call of this class could start, and return how many could, at once or within `PROMISE`.
+
+        Takes nothing. At a high limit places come faster than work is fetched for one at a time; who brings as many
+        calls as run out meanwhile has them queue, so that no place goes to a class that is less urgent.
 
         Whoever had to wait is kept one place for `PROMISE` seconds: else another class that is waiting already
         would take every place before this one's work is at hand.
@@ -258,7 +262,7 @@ class Budget:
         return self._room(cls, now)
 
     def _room(self, cls: CallClass, now: float) -> int:
-        return max(1, math.floor(self._source.room(now) - self._kept_for_others(cls, now) + 1e-6))
+        return max(1, self._soon, math.floor(self._source.room(now) - self._kept_for_others(cls, now) + 1e-6))
 
     def _kept_for_others(self, cls: CallClass, now: float) -> int:
         return sum(1 for other, until in self._promised.items() if until > now and self._turns.before(other, cls))

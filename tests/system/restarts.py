@@ -44,8 +44,8 @@ PATIENCE: Final = 180.0
 ORDER_EVERY: Final = 10.0
 MOVE_EVERY: Final = 2.0
 """Seconds between changes at Omisell: 30 fetches a minute of the 100 calls that it takes."""
-CALM_SECONDS: Final = 240.0
-"""At the end, until everything is applied; a detail that can wait is fetched after two minutes."""
+CALM_SECONDS: Final = 420.0
+"""At the end, until everything is applied; a sweep comes after four minutes at the latest."""
 TOLD_EVERY: Final = 60.0
 KEPT: Final = "SELECT request_id, state FROM omisync.inbox"
 STANDING: Final = "SELECT order_number, status_id FROM omisync.orders"
@@ -258,7 +258,7 @@ async def run(made: World, folder: Path, log: IO[bytes], *, seconds: float, ever
     """Restarts the daemon under load, and judges."""
     changes: Mapping[str, Mapping[str, object]] = {
         "omisell": {"timeout": "20s", "bucket_size": 100, "leak_per_minute": 100},
-        "reconcile": {"interval": "5m"},
+        "reconcile": {"interval": "2m"},
         "daemon": {"grace": "25s"},
     }
     replica = made.replica(changes=changes)

@@ -291,3 +291,27 @@ def test_a_place_is_kept_for_who_was_told_to_come(virtually: Any, world: Any) ->
         assert w.times[0][1] is CANCEL
 
     virtually(experiment)
+
+
+def test_at_a_high_limit_the_urgent_class_keeps_its_places_while_its_work_is_fetched(
+    virtually: Any, world: Any
+) -> None:
+    async def experiment() -> None:
+        w = world(shared=False, size=200.0, leak_per_minute=30_000.0, shares=Shares(add=0.1, refresh=0.1, sweep=0.0))
+        budget = w.budgets[0]
+        await w.for_seconds(20, w.work(budget, ADD, places=200), w.work(budget, REFRESH, places=200))
+        assert w.served[ADD] / sum(w.served.values()) == pytest.approx(0.9, abs=0.02)
+        assert sum(w.served.values()) == pytest.approx(20 * 500 + 200, rel=0.02)
+
+    virtually(experiment)
+
+
+def test_how_many_may_come_counts_the_places_of_the_next_moment(virtually: Any, world: Any) -> None:
+    async def experiment() -> None:
+        for leak_per_minute, told in ((60.0, 1), (6_000.0, 25)):
+            w = world(shared=False, size=3.0, leak_per_minute=leak_per_minute)
+            async with w.budgets[0].call(ADD) as place:
+                place.observe(3, 3)
+            assert await w.budgets[0].wait_available(ADD) == told
+
+    virtually(experiment)
