@@ -131,7 +131,7 @@ async def test_without_the_check_the_same_order_is_refused_with_a_line_on_what_t
     row = await desk.row("A-1")
     assert row["state"] == "failed"
     words, advice = row["error"].split("\n")
-    assert words.startswith("Province TP.HCM does not exist in the address system.")
+    assert words == "receiver.province_name: Province TP.HCM does not exist in the address system."
     assert advice.startswith("What to do: the names of province, district and subdistrict must be Omisell's own")
 
 
