@@ -11,6 +11,8 @@ from omisync.sync.ports import LagRecord, OmisellApi
 
 LOOKUP_MARGIN = 600.0  # seconds that the window reaches back before the first attempt: clocks differ
 RECENT = 3600.0  # seconds: who asks for something younger does not wait for the reading of a longer window
+REST = 3.0  # times what a reading took, until the next: at most a quarter of the limit goes into looking
+LONGEST_REST = 10.0  # seconds; each order that is looked for waits for it
 CLOCK_STEP = 1.0  # seconds that Omisell's clock must turn out to be behind what we took it for, to read again
 
 
@@ -114,12 +116,16 @@ class _Reader:
         try:
             while self._questions:
                 questions, self._questions = self._questions, []
+                began = since_boot()
                 try:
                     await self._answer(questions)
                 except Exception as error:  # noqa: BLE001 - handed to everyone who asked
                     for question in questions:
                         if not question.answer.done():
                             question.answer.set_exception(error)
+                # who asks meanwhile is answered together by the next reading: fifty orders whose outcomes became
+                # unknown in one moment ask one after the other, and each reading is pages of the same list
+                await asyncio.sleep(min(REST * (since_boot() - began), LONGEST_REST))
         finally:
             self._reading = None
             for question in [*questions, *self._questions]:  # only when the reader itself was cancelled

@@ -1,5 +1,6 @@
 """How an add's and a cancel's claim ends, whatever Omisell answers; and the look for an order in its list."""
 
+import asyncio
 import json
 import math
 import uuid
@@ -565,3 +566,31 @@ def test_the_backoff_doubles_up_to_its_cap_with_jitter_below_it() -> None:
     assert min(delays) >= 3.2
     assert max(delays) <= 32.0
     assert len(set(delays)) > 100
+
+
+async def test_after_a_reading_that_took_long_the_next_waits_and_answers_all_who_asked_meanwhile(
+    omisell: FakeOmisell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, rests, over = [0.0], [], asyncio.Event()
+
+    async def rest(seconds: float) -> None:
+        rests.append(seconds)
+        await over.wait()
+
+    async def page(**more: Any) -> OrderPage:
+        now[0] += 2.0  # each page takes so long
+        return await FakeOmisell.order_page(omisell, **more)
+
+    monkeypatch.setattr("omisync.sync.lookup.since_boot", lambda: now[0])
+    monkeypatch.setattr("omisync.sync.lookup.asyncio.sleep", rest)
+    monkeypatch.setattr(omisell, "order_page", page)
+    omisell.pages = [listed(order("OMI-1")), listed(order("OMI-2", "B-1"), order("OMI-3", "C-1"))]
+    lookup = Lookup(omisell, SHOP)
+    assert [each.omisell_order_number for each in await lookup.find("A-1", 10.0)] == ["OMI-1"]
+    asking = [asyncio.ensure_future(lookup.find(number, 10.0)) for number in ("B-1", "C-1")]
+    await asyncio.wait(asking, timeout=0)
+    assert (omisell.calls, rests) == (["page 1"], [6.0])
+    over.set()
+    found = await asyncio.gather(*asking)
+    assert [each.omisell_order_number for (each,) in found] == ["OMI-2", "OMI-3"]
+    assert omisell.calls == ["page 1", "page 1"]
