@@ -41,20 +41,20 @@ async def night(options: Options) -> None:
 @ONE_AT_A_TIME
 @pytest.mark.chaos
 async def test_a_short_night_loses_and_doubles_nothing() -> None:
-    await night(Options(seed=SEED, seconds=28, rate=240))
+    await night(Options(seed=SEED, seconds=28, rate=180))
 
 
 @ONE_AT_A_TIME
 @pytest.mark.chaos
 async def test_a_fail_over_to_the_standby_loses_and_doubles_nothing() -> None:
-    await night(Options(seed=SEED + 1, seconds=18, rate=240, failovers=True, hooks=False))
+    await night(Options(seed=SEED + 1, seconds=18, rate=180, failovers=True, hooks=False))
 
 
 @ONE_AT_A_TIME
 @pytest.mark.chaos
 @pytest.mark.skipif(pgbouncer() is None, reason="pgbouncer is not installed: apt-get install pgbouncer")
 async def test_a_night_behind_pgbouncer_in_transaction_mode_loses_and_doubles_nothing() -> None:
-    await night(Options(seed=SEED + 2, seconds=18, rate=240, pgbouncer=True))
+    await night(Options(seed=SEED + 2, seconds=18, rate=180, pgbouncer=True))
 
 
 def test_a_seed_gives_the_same_night_again() -> None:
