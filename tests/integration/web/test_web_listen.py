@@ -4,8 +4,9 @@ import asyncio
 import contextlib
 import functools
 import os
+import resource
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +29,8 @@ REQUEST = (
 )
 
 WAITING = 1000
+FILES = 2 * WAITING + 500
+"""Both ends of each connection are this process's, and there is more that it has open."""
 
 
 @dataclass
@@ -184,6 +187,19 @@ async def test_closing_an_idle_listener_takes_no_time(listener: Start) -> None:
     assert loop.time() - began < 0.2
 
 
+@pytest.fixture
+def room_for_files() -> Iterator[None]:
+    """As many open files as the unit grants; a login's usual limit is 1,024, and may be raised by whoever has it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < FILES:
+        pytest.skip(f"needs {FILES} open files; the hard limit is {hard}")
+    if soft != resource.RLIM_INFINITY and soft < FILES:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.usefixtures("room_for_files")
 async def test_every_push_that_waited_for_the_start_is_answered_however_full_the_queue(
     listener: Start, monkeypatch: Any
 ) -> None:
