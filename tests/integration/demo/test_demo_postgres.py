@@ -139,6 +139,7 @@ async def test_a_folder_of_ones_own_is_used_and_left() -> None:
 
 PARENT = """
 import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs inherit it ignored
 from omisync.demo.postgres import EmbeddedPostgres
 server = EmbeddedPostgres(durable=False)
 server.start()
