@@ -58,6 +58,7 @@ from omisync.web import Clients, Metrics, admin_app, serve, webhook_app
 
 LEAD_EVERY = 3.0  # seconds between looks at who leads
 BEAT_EVERY = 5.0  # seconds between signs of life and fresh gauges
+HOOKS_EVERY = 1.0  # seconds between looks at hook calls of which none can be made: those behind one that failed are due
 WARM_UP = 5.0  # seconds for the first connection; should it take longer, pushes are answered 503 meanwhile
 DATABASE_WAIT = 2.0  # seconds between tries while the database is away at the start
 LISTENER_GRACE = 5.0  # seconds for pushes under way when the listener closes
@@ -348,7 +349,10 @@ class Daemon:
         return False
 
     async def _retry_hooks(self) -> bool:
-        return await self._hooks.retry_due() > 0
+        well = await self._hooks.retry_due()
+        if not well:
+            await asyncio.sleep(HOOKS_EVERY)
+        return well > 0
 
     async def _listen(self, wake: Callable[[], None]) -> None:
         while True:

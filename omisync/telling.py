@@ -1,15 +1,28 @@
 """What stands in an event's `data`, in words for a timeline: the command line's and the admin page's."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 NAMES: Final = {"outbox_id": "outbox", "tracking_numbers": "tracking", "why": ""}
 """Keys that people know by another name, or need no name at all."""
 
 
-def told(data: Mapping[str, Any]) -> str:
-    """All of it on one line, for a person."""
+def data_of(event: Mapping[str, Any]) -> Any:
+    """An event's data, which the database gives as text."""
+    data = event.get("data")
+    return json.loads(data) if isinstance(data, str) else data
+
+
+def explained(events: Iterable[Mapping[str, Any]]) -> set[object]:
+    """The outbox rows whose errors these events tell, so that they need not be told again."""
+    return {data.get("outbox_id") for data in map(data_of, events) if isinstance(data, dict) and "why" in data}
+
+
+def told(data: object) -> str:
+    """All of it on one line, for a person; nothing for what has no keys."""
+    if not isinstance(data, dict):
+        return ""
     return "; ".join(part for key, value in data.items() for part in _parts(key, value))
 
 

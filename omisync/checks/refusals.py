@@ -15,9 +15,8 @@ from omisync.checks.findings import Finding
 ADVICE: Final = "What to do: "
 """Before the line that follows Omisell's own words."""
 
-
-SEEN: Final = "By Omisell's own lists: "
-"""Before what the checks had seen: often that names the cure."""
+SEEN: Final = "Seen before it was sent: "
+"""Before what the checks had found: often that names the cure."""
 
 
 @dataclass(frozen=True, slots=True)

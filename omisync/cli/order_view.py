@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from omisync.cli import output
-from omisync.telling import told
+from omisync.telling import data_of, explained, told
 
 if TYPE_CHECKING:
     from omisync.store.operator import OrderView, OutboxRow
@@ -29,8 +28,8 @@ def as_json(view: OrderView) -> dict[str, object]:
         "order_number": view.order_number,
         "order": view.order,
         "parcels": view.parcels,
-        "return": None if view.returned is None else {**view.returned, "data": _data(view.returned)},
-        "events": [{**event, "data": _data(event)} for event in view.events],
+        "return": None if view.returned is None else {**view.returned, "data": data_of(view.returned)},
+        "events": [{**event, "data": data_of(event)} for event in view.events],
         "outbox": [
             {name: getattr(row, name) for name in row.__dataclass_fields__ if name != "payload"} for row in view.outbox
         ],
@@ -107,19 +106,20 @@ def _of_events(view: OrderView) -> Iterator[Moment]:
     for event in view.events:
         old, new = event.get("old_status_id"), event.get("new_status_id")
         change = f"{old} → {new}" if old is not None and new is not None and old != new else f"{new or ''}"
-        data = _data(event)
-        words = told(data) if isinstance(data, dict) else ""
+        words = told(data_of(event))
         yield Moment(
             event["occurred_at"], str(event["kind"]), str(event["source"]), ", ".join(filter(None, (change, words)))
         )
 
 
 def _of_outbox(view: OrderView) -> Iterator[Moment]:
-    explained = {data.get("outbox_id") for data in map(_data, view.events) if isinstance(data, dict) and "why" in data}
+    explained_rows = explained(view.events)
     for row in view.outbox:
         yield Moment(row.created_at, f"{row.kind} enqueued", "shop", f"outbox {row.id}")
         if row.finished_at is not None:
-            yield Moment(row.finished_at, f"{row.kind} {row.state}", "outbox", _end_of(row, told=row.id in explained))
+            yield Moment(
+                row.finished_at, f"{row.kind} {row.state}", "outbox", _end_of(row, told=row.id in explained_rows)
+            )
 
 
 def _end_of(row: OutboxRow, *, told: bool) -> str:
@@ -140,8 +140,3 @@ def _of_people(view: OrderView) -> Iterator[Moment]:
     for change in view.by_hand:
         row = change.action in {"retry", "discard"}
         yield Moment(change.at, f"{change.action} by hand", change.who, f"outbox {change.subject}" if row else "")
-
-
-def _data(row: Mapping[str, Any]) -> Any:
-    data = row.get("data")
-    return json.loads(data) if isinstance(data, str) else data

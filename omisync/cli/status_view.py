@@ -121,9 +121,10 @@ def _backlog(ahead: Forecast) -> Text:
 
 
 def _unfinished(entry: Import, now: dt.datetime) -> Text:
-    total = max(entry.seen, entry.counted)
     since = output.duration(entry.since_seconds)
-    text = Text(f"not finished: {entry.settled:,} of {total:,} orders, begun {output.ago(entry.started_at, now)}", WARN)
+    text = Text(
+        f"not finished: {entry.settled:,} of {entry.total:,} orders, begun {output.ago(entry.started_at, now)}", WARN
+    )
     return text.append(f"  (if it does not run: omisync import --since {since} goes on with it)", "dim")
 
 

@@ -51,6 +51,11 @@ class Import:
     finished_at: dt.datetime | None
 
     @property
+    def total(self) -> int:
+        """Orders in all, as far as that is known."""
+        return max(self.seen, self.counted)
+
+    @property
     def settled(self) -> int:
         """Orders that need nothing more."""
         return self.known + self.fetched + self.others + self.lost

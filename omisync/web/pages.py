@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 
-from omisync.checks.refusals import ADVICE, advice_on
+from omisync.checks.refusals import ADVICE, SEEN, advice_on
 from omisync.sync.standing import off_without
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ class Reason:
 def reason(error: str | None) -> Reason:
     """An outbox row's `error`, with the hint that stands in it, or that its words call for."""
     words, _, advice = (error or "–").partition(f"\n{ADVICE}")
-    return Reason(words, advice or advice_on(words))
+    return Reason(words, advice or advice_on(words.partition(f"\n{SEEN}")[0]))
 
 
 def _moment(at: dt.datetime) -> str:

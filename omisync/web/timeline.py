@@ -1,7 +1,6 @@
 """One order's story: events, outbox rows and pushes in one line of time."""
 
 import datetime as dt
-import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +8,7 @@ from typing import Any
 from omisync.omisell.statuses import NAMES
 from omisync.store.history import ByHand
 from omisync.store.operator import OrderView, OutboxRow
-from omisync.telling import told
+from omisync.telling import data_of, explained, told
 
 OF_ORDERS = {"forget": "removed the buyer's data by hand", "refresh": "asked for a fetch by hand"}
 """What is done to an order itself, and not to a row of the outbox."""
@@ -36,9 +35,8 @@ class Moment:
 
 def timeline(view: OrderView) -> list[Moment]:
     """Everything that happened to the order, oldest first."""
-    explained = {row_id for row_id in map(_explained, view.events) if row_id is not None}
     moments = [
-        *_rows(view.outbox, explained),
+        *_rows(view.outbox, explained(view.events)),
         *map(_event, view.events),
         *map(_push, view.pushes),
         *map(_by_hand, view.by_hand),
@@ -46,17 +44,11 @@ def timeline(view: OrderView) -> list[Moment]:
     return sorted(moments, key=lambda moment: moment.at)
 
 
-def _explained(event: Mapping[str, Any]) -> object:
-    """The outbox row whose error an event tells, so that it need not be told again."""
-    data = json.loads(event["data"]) if isinstance(event.get("data"), str) else None
-    return data.get("outbox_id") if isinstance(data, dict) and "why" in data else None
-
-
-def _rows(rows: Sequence[OutboxRow], explained: Collection[object]) -> Iterator[Moment]:
+def _rows(rows: Sequence[OutboxRow], told_already: Collection[object]) -> Iterator[Moment]:
     for row in rows:
         yield Moment(row.created_at, "shop", f"wrote {row.kind}", f"outbox row {row.id}")
         if row.finished_at is not None:
-            yield _ending(row, row.finished_at, None if row.id in explained else row.error)
+            yield _ending(row, row.finished_at, None if row.id in told_already else row.error)
 
 
 def _ending(row: OutboxRow, at: dt.datetime, error: str | None) -> Moment:
@@ -73,7 +65,7 @@ def _event(event: Mapping[str, Any]) -> Moment:
     if new is not None:
         what = f"{what}: {_status(new)}" if old in {None, new} else f"{what}: {_status(old)} → {_status(new)}"
     more = f"Omisell's time {event['occurred_at']:%Y-%m-%d %H:%M:%S} UTC"
-    data = _data(event.get("data"))
+    data = told(data_of(event))
     return Moment(
         event["recorded_at"],
         str(event["source"]),
@@ -100,10 +92,3 @@ def _by_hand(change: ByHand) -> Moment:
 
 def _status(status_id: int) -> str:
     return f"{status_id} {NAMES.get(status_id, '')}".rstrip()
-
-
-def _data(text: object) -> str:
-    if not isinstance(text, str):
-        return ""
-    data = json.loads(text)
-    return told(data) if isinstance(data, dict) else ""

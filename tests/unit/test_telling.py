@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from omisync.telling import told
+from omisync.telling import data_of, explained, told
 
 
 @pytest.mark.parametrize(
@@ -32,3 +32,15 @@ from omisync.telling import told
 )
 def test_each_kind_of_data_is_told_in_words(data: dict[str, Any], words: str) -> None:
     assert told(data) == words
+
+
+def test_the_rows_whose_errors_events_tell_are_known() -> None:
+    events = [
+        {"data": '{"outbox_id": 4, "why": "no"}'},
+        {"data": {"outbox_id": 5}},
+        {"data": None},
+        {"data": "[1]"},
+        {},
+    ]
+    assert explained(events) == {4}
+    assert [told(data_of(event)) for event in events] == ["outbox 4; no", "outbox 5", "", "", ""]

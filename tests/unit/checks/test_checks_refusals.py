@@ -46,7 +46,7 @@ def test_an_unknown_refusal_is_left_as_it_is(said: str) -> None:
 def test_what_was_seen_before_is_told_and_advises_nothing() -> None:
     seen = [Finding("receiver.phone", "is too short"), Finding("items", "not in the catalogue: SKU X")]
     assert explained("no", seen) == (
-        "no\nBy Omisell's own lists: receiver.phone: is too short; items: not in the catalogue: SKU X."
+        "no\nSeen before it was sent: receiver.phone: is too short; items: not in the catalogue: SKU X."
     )
 
 

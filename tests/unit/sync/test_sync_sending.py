@@ -224,7 +224,7 @@ async def test_a_refusal_is_followed_by_what_was_seen_wrong_before(omisell: Fake
     lines = str(ending.error).split("\n")
     assert lines[:2] == [
         "District Q1 does not exist.",
-        "By Omisell's own lists: receiver.district_name: Omisell writes it 'Quận 1'.",
+        "Seen before it was sent: receiver.district_name: Omisell writes it 'Quận 1'.",
     ]
     assert lines[2].startswith("What to do: the names of province, district and subdistrict must be Omisell's own")
 
