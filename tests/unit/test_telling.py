@@ -35,7 +35,7 @@ def test_each_kind_of_data_is_told_in_words(data: dict[str, Any], words: str) ->
 
 
 def test_the_rows_whose_errors_events_tell_are_known() -> None:
-    events = [
+    events: list[dict[str, Any]] = [
         {"data": '{"outbox_id": 4, "why": "no"}'},
         {"data": {"outbox_id": 5}},
         {"data": None},
