@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Self
 
@@ -15,7 +16,15 @@ from omisync.omisell.pool import HANDFUL, SharedPool
 from omisync.omisell.shares import CallClass, Shares, Turns
 
 PROMISE: Final = 0.25
-"""Seconds for which one place is kept for a class that was told to come; about a claim from the database."""
+"""Seconds for which places are kept for a class that was told to come; ample for a claim from the database."""
+
+
+@dataclass(slots=True)
+class _Promise:
+    """Places kept for a class until a moment; fewer, as its calls take theirs."""
+
+    places: int
+    until: float
 
 
 class Call:
@@ -80,7 +89,7 @@ class Budget:
         self._queues: dict[CallClass, deque[asyncio.Future[Flight]]] = {cls: deque() for cls in CallClass}
         self._watchers: dict[CallClass, set[asyncio.Future[int]]] = {cls: set() for cls in CallClass}
         self._lines = (*self._queues.values(), *self._watchers.values())
-        self._promised: dict[CallClass, float] = {}
+        self._promised: dict[CallClass, _Promise] = {}
         self._timer: asyncio.TimerHandle | None = None
 
     # What callers ask for
@@ -95,8 +104,8 @@ class Budget:
         Takes nothing. At a high limit places come faster than work is fetched for one at a time; who brings as many
         calls as run out meanwhile has them queue, so that no place goes to a class that is less urgent.
 
-        Whoever had to wait is kept one place for `PROMISE` seconds: else another class that is waiting already
-        would take every place before this one's work is at hand.
+        Whoever had to wait is kept as many places for `PROMISE` seconds: else another class that is waiting already
+        would take every place before this one's work is at hand. `brings` says how many are needed after all.
         """
         if free := self._free(cls):
             return free
@@ -107,6 +116,12 @@ class Budget:
             return await watcher
         finally:
             self._watchers[cls].discard(watcher)
+            self._pump()
+
+    def brings(self, cls: CallClass, calls: int) -> None:
+        """So many calls really come of those that `wait_available` told a class of: no more places are kept for it."""
+        if (promise := self._promised.get(cls)) is not None and promise.places > calls:
+            promise.places = calls
             self._pump()
 
     async def close(self) -> None:
@@ -195,22 +210,24 @@ class Budget:
     def _pump(self) -> None:
         """Let go whoever can, each in turn, set the timer for the next one, and say what is waited for."""
         now = self._clock()
-        self._promised = {cls: until for cls, until in self._promised.items() if until > now}
+        self._promised = {cls: one for cls, one in self._promised.items() if one.until > now and one.places > 0}
         self._stop_timer()
         while (first := self._first()) is not None and self._goes_at(first, now) <= now:
             self._serve(first, now)
+        # nobody less urgent may pass; and what is kept for nobody any more goes to another, or back
+        due = min([one.until for one in self._promised.values()], default=math.inf)
         if first is not None:
-            # nobody less urgent may pass
-            due = min([self._goes_at(first, now), *self._promised.values()])
-            if due < math.inf:
-                self._timer = asyncio.get_running_loop().call_later(max(0.0, due - now), self._pump)
+            due = min(due, self._goes_at(first, now))
+        if due < math.inf:
+            self._timer = asyncio.get_running_loop().call_later(max(0.0, due - now), self._pump)
         self._source.plan(*self._demand())
 
     def _serve(self, cls: CallClass, now: float) -> None:
         """Give the next place to that class: to a call of it, else to those who wait to bring calls."""
         if queue := self._queues[cls]:
             waiting = self._waiting() | set(self._promised)
-            self._promised.pop(cls, None)
+            if (promise := self._promised.get(cls)) is not None:
+                promise.places -= 1
             queue.popleft().set_result(self._source.take(now))
             self._turns.went(cls, waiting)
             return
@@ -219,7 +236,7 @@ class Budget:
             if not watcher.done():
                 watcher.set_result(free)
         self._watchers[cls].clear()
-        self._promised[cls] = now + PROMISE
+        self._promised[cls] = _Promise(free, now + PROMISE)
 
     def _first(self) -> CallClass | None:
         """The class whose turn it is, of those that wait."""
@@ -239,8 +256,8 @@ class Budget:
             wanted = len(self._queues[cls])
             if self._watchers[cls]:
                 wanted += 1 if cls <= CallClass.CANCEL else handful  # how many will come is not known yet
-            elif not wanted and cls in self._promised:
-                wanted = 1
+            elif cls in self._promised:
+                wanted = max(wanted, self._promised[cls].places)
             total += wanted
             urgent += wanted if cls <= CallClass.CANCEL else 0
         return total, urgent
@@ -265,4 +282,8 @@ class Budget:
         return max(1, self._soon, math.floor(self._source.room(now) - self._kept_for_others(cls, now) + 1e-6))
 
     def _kept_for_others(self, cls: CallClass, now: float) -> int:
-        return sum(1 for other, until in self._promised.items() if until > now and self._turns.before(other, cls))
+        return sum(
+            promise.places
+            for other, promise in self._promised.items()
+            if promise.until > now and self._turns.before(other, cls)
+        )

@@ -83,7 +83,13 @@ class PacedBudget:
     async def wait_available(self, cls: CallClass) -> int:
         """Waits until a call of the class could start and it is its turn; how many could."""
         free = await self._budget.wait_available(cls)
+        self._budget.brings(cls, 0)  # no place is kept while our turn is waited for
         turns = await self._pacer.turns(free)
         free = min(turns, await self._budget.wait_available(cls))
+        self._budget.brings(cls, free)
         self._pacer.give_back(turns - free)
         return free
+
+    def brings(self, cls: CallClass, calls: int) -> None:
+        """So many calls come, of those that were told."""
+        self._budget.brings(cls, calls)

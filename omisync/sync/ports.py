@@ -67,6 +67,10 @@ class BudgetView(Protocol):
         """Waits until a call of the class could start; how many could."""
         ...
 
+    def brings(self, cls: CallClass, calls: int) -> None:
+        """So many calls come, of those that `wait_available` told."""
+        ...
+
 
 class LagRecord(Protocol):
     """What is known of the list's lag, shared by all replicas."""

@@ -111,6 +111,7 @@ class Sender:
         most = min(self._places[kind] - len(self._tasks[kind]), room)  # places have become free meanwhile
         asked_at = since_boot()
         claims = await self._outbox.claim(kind, most)
+        self._budget.brings(cls, len(claims))
         for claim in claims:
             held = self._flight.take(claim.id, claim.lease_token, asked_at)
             task = asyncio.create_task(self._around(f"send {kind}", claim.order_number, self._work(claim, held)))

@@ -137,6 +137,9 @@ class Uncounted:
     async def wait_available(self, cls: Any) -> int:
         return 1
 
+    def brings(self, cls: Any, calls: int) -> None:
+        return
+
 
 @dataclass
 class Ground:

@@ -146,14 +146,40 @@ class World:
         self.times.append((self.clock(), cls))
         return taken
 
-    async def work(self, budget: Budget, cls: CallClass, *, places: int = 16, latencies: Sequence[float] = ()) -> None:
-        """As the kernel does: as many calls as the budget says there is room for, each in a task of its own."""
+    async def work(
+        self,
+        budget: Budget,
+        cls: CallClass,
+        *,
+        places: int = 16,
+        latencies: Sequence[float] = (),
+        claim: float = 0.003,
+        a_second: float = math.inf,
+    ) -> None:
+        """As the kernel does: as many calls as the budget says there is room for, each in a task of its own.
+
+        Args:
+            budget: the replica's.
+            cls: of all its calls.
+            places: calls in flight at most.
+            latencies: of the calls, in turn.
+            claim: seconds that it takes to fetch work.
+            a_second: how much work there is; without end if not told.
+        """
+        began, brought = self.clock(), 0
         tasks: set[asyncio.Task[bool]] = set()
         turn = 0
         while True:
+            if brought + 1 > (there := a_second * (self.clock() - began)):
+                await asyncio.sleep(1 / a_second)
+                continue
             room = await budget.wait_available(cls)
-            await asyncio.sleep(0.003)  # a claim from the database
-            for _ in range(max(0, min(room, places - len(tasks)))):
+            await asyncio.sleep(claim)
+            brings = int(max(0, min(room, places - len(tasks), there - brought)))
+            brought += brings
+            budget.brings(cls, brings)
+
+            for _ in range(brings):
                 latency = latencies[turn % len(latencies)] if latencies else None
                 turn += 1
                 task = asyncio.create_task(self.call(budget, cls, latency))

@@ -306,6 +306,40 @@ def test_at_a_high_limit_the_urgent_class_keeps_its_places_while_its_work_is_fet
     virtually(experiment)
 
 
+@pytest.mark.parametrize("claim", [0.003, 0.02, 0.05])
+@pytest.mark.parametrize("leak_per_minute", [100.0, 600.0, 6_000.0])
+def test_places_that_come_in_handfuls_go_to_the_urgent_class_while_its_work_is_fetched(
+    virtually: Any, world: Any, leak_per_minute: float, claim: float
+) -> None:
+    async def experiment() -> None:
+        w = world(size=200.0, leak_per_minute=leak_per_minute, shares=Shares(add=0.1, refresh=0.1, sweep=0.0))
+        budget = w.budgets[0]
+        await w.for_seconds(
+            30, w.work(budget, ADD, places=50, claim=claim), w.work(budget, SWEEP, places=25, claim=claim)
+        )
+        # the first seconds fill a bucket that was empty, faster than adds have places in flight
+        later = [cls for at, cls in w.times if at - w.began > 3]
+        assert later.count(ADD) / len(later) >= 0.98
+        assert w.used_share(30) >= 0.97
+        assert w.refused_late == []
+
+    virtually(experiment)
+
+
+def test_what_the_urgent_class_does_not_bring_is_not_kept_for_it(virtually: Any, world: Any) -> None:
+    async def experiment() -> None:
+        w = world(size=200.0, leak_per_minute=6_000.0)
+        budget = w.budgets[0]
+        await w.for_seconds(
+            30, w.work(budget, ADD, places=50, a_second=8.0), w.work(budget, SWEEP, places=50, claim=0.01)
+        )
+        assert w.served[ADD] == pytest.approx(30 * 8, abs=3)
+        assert w.used_share(30) >= 0.97
+        assert w.refused_late == []
+
+    virtually(experiment)
+
+
 def test_how_many_may_come_counts_the_places_of_the_next_moment(virtually: Any, world: Any) -> None:
     async def experiment() -> None:
         for leak_per_minute, told in ((60.0, 1), (6_000.0, 25)):

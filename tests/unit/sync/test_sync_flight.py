@@ -58,11 +58,17 @@ async def test_a_lease_renewed_after_waking_is_good_again(sleep: Callable[[], No
 class Idle:
     """Budget, breaker, counters: nothing holds a call up."""
 
+    def __init__(self) -> None:
+        self.brought: list[tuple[CallClass, int]] = []
+
     async def passable(self) -> None:
         return
 
     async def wait_available(self, cls: CallClass) -> int:
         return 4
+
+    def brings(self, cls: CallClass, calls: int) -> None:
+        self.brought.append((cls, calls))
 
     def outbox_done(self, kind: str, outcome: str) -> None:
         return
@@ -120,6 +126,7 @@ async def sent(on_claim: Callable[[], None]) -> Ending:
     await sender._take("order.add", CallClass.ADD)
     await asyncio.wait_for(asyncio.gather(*sender._tasks["order.add"]), 10.0)
     (ending,) = outbox.endings
+    assert idle.brought == [(CallClass.ADD, 1)]  # of the four that it was told
     return ending
 
 

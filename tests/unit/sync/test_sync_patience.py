@@ -23,10 +23,15 @@ class Room:
 
     def __init__(self, free: int) -> None:
         self.free = free
+        self.brought: list[int] = []
 
     async def wait_available(self, cls: CallClass) -> int:
         assert cls is CallClass.SWEEP
         return self.free
+
+    def brings(self, cls: CallClass, calls: int) -> None:
+        assert cls is CallClass.SWEEP
+        self.brought.append(calls)
 
 
 async def test_the_first_turn_is_at_once_the_next_takes_its_time() -> None:
@@ -77,4 +82,8 @@ async def test_no_more_calls_than_places_and_no_more_than_turns() -> None:
     pacer = Pacer(40.0, 1.0, clock)
     clock.now += 1
     assert await PacedBudget(Room(3), pacer).wait_available(CallClass.SWEEP) == 3
-    assert await PacedBudget(Room(50), pacer).wait_available(CallClass.SWEEP) == 7
+    much = Room(50)
+    paced = PacedBudget(much, pacer)
+    assert await paced.wait_available(CallClass.SWEEP) == 7
+    paced.brings(CallClass.SWEEP, 2)
+    assert much.brought == [0, 7, 2]

@@ -11,11 +11,17 @@ from omisync.sync.refresher import Refresher
 
 
 class Idle:
+    def __init__(self) -> None:
+        self.brought: list[tuple[CallClass, int]] = []
+
     async def passable(self) -> None:
         return
 
     async def wait_available(self, cls: CallClass) -> int:
         return 4
+
+    def brings(self, cls: CallClass, calls: int) -> None:
+        self.brought.append((cls, calls))
 
 
 class Orders:
@@ -53,7 +59,8 @@ class SlowList:
 
 async def test_while_the_list_is_read_fetches_go_on_that_it_cannot_spare() -> None:
     orders, reading = Orders(), SlowList()
-    parts: tuple[Any, ...] = (None, orders, None, Idle(), Idle())
+    idle = Idle()
+    parts: tuple[Any, ...] = (None, orders, None, idle, idle)
     refresher = Refresher(*parts, shop_id=21001, concurrency=4, interval=1.0)
     refresher._bulk = reading  # type: ignore[assignment] # stands in
     async with asyncio.timeout(5):
@@ -66,4 +73,5 @@ async def test_while_the_list_is_read_fetches_go_on_that_it_cannot_spare() -> No
         await relief
         await refresher._take(CallClass.REFRESH)
     assert orders.confirmed == [True, True, False]
+    assert idle.brought == [(CallClass.REFRESH, 0)] * 3  # four were told each time, and nothing was there
     assert reading.readings == 1

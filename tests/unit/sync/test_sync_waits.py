@@ -30,6 +30,9 @@ class Spent:
         self.asked.set()
         return await asyncio.Future()
 
+    def brings(self, cls: CallClass, calls: int) -> None:
+        return
+
     async def claim(self, kind: str, most: int) -> list[Any]:
         self.claims += 1
         return []
