@@ -19,7 +19,13 @@ START_SECONDS: Final = 120.0
 GRACE_SECONDS: Final = 0.5
 """After the last call at the stub, for the last endings to be written."""
 REMAINING: Final = "SELECT count(*) FROM omisync.outbox WHERE state IN ('pending', 'sending')"
-OURS: Final = "omisync.outbox, omisync.orders, omisync.parcels, omisync.order_events"
+OURS: Final = "omisync.outbox, omisync.orders, omisync.parcels, omisync.order_events, omisync.refreshes"
+SWEPT: Final = (
+    "INSERT INTO omisync.sweeps (kind, started_at, finished_at, window_from, window_to)"
+    " SELECT kind, now(), now(), extract(epoch FROM now())::bigint, extract(epoch FROM now())::bigint"
+    " FROM unnest('{incremental,full}'::text[]) kind"
+)
+"""A shop that runs: the first daemon on an empty database would begin with a full sweep, which is another's work."""
 
 DIFFERENCES: Final = (
     """omisync does for each row what the peers do not: it looks whether an order of that number is known or an earlier
@@ -82,6 +88,7 @@ async def omisync_contender(this: Ground, rows: int) -> Contender:
 
     async def fill() -> None:
         async with this.connected(dsn) as connection:
+            await connection.execute(SWEPT)
             await connection.execute(FILL)
 
     return Contender(dsn, OURS, REMAINING, fill, lambda n: this.daemon(_replica(this, dsn, n), wait=False))
