@@ -9,6 +9,7 @@ last of them came, and on request (`--record`) when each came, on the monotonic 
 import argparse
 import asyncio
 import json
+import math
 import re
 import signal
 import time
@@ -27,7 +28,9 @@ class Stub:
 
     def __init__(self, delay: float, limit: int, *, record: bool) -> None:
         self.delay = delay
-        self._limit = f"X-Omisell-Api-Call-Limit: 1/{limit}\r\n".encode() if limit else b""
+        self._limit = limit
+        self._level = 0.0
+        self._level_at = time.monotonic()
         self._record = record
         self._date = (0, b"")
         self.reset()
@@ -75,7 +78,16 @@ class Stub:
         if now != self._date[0]:
             self._date = (now, time.strftime("Date: %a, %d %b %Y %H:%M:%S GMT\r\n", time.gmtime(now)).encode())
         body = b'{"data":%s,"error":false,"error_code":200,"messages":"","attr_error":null}' % data
-        return _framed(body, self._date[1] + self._limit)
+        return _framed(body, self._date[1] + self._used())
+
+    def _used(self) -> bytes:
+        """The header that tells how full the bucket is: as a bucket that runs empty in a minute."""
+        if not self._limit:
+            return b""
+        now = time.monotonic()
+        left = self._level - (now - self._level_at) * self._limit / 60
+        self._level, self._level_at = min(max(0.0, left) + 1, float(self._limit)), now
+        return b"X-Omisell-Api-Call-Limit: %d/%d\r\n" % (math.ceil(self._level), self._limit)
 
 
 def _read(path: bytes) -> bytes:
@@ -139,7 +151,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--delay", type=float, default=0.0, help="seconds until an answer is given")
-    parser.add_argument("--limit", type=int, default=0, help="the bucket that its header tells; 0: no header")
+    parser.add_argument("--limit", type=int, default=0, help="the bucket that its header tells of; 0: no header")
     parser.add_argument("--record", action="store_true", help="remember when each order came")
     given = parser.parse_args()
     stub = Stub(given.delay, given.limit, record=given.record)
