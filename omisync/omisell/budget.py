@@ -4,7 +4,7 @@ import asyncio
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -104,10 +104,12 @@ class Budget:
         Takes nothing. At a high limit places come faster than work is fetched for one at a time; who brings as many
         calls as run out meanwhile has them queue, so that no place goes to a class that is less urgent.
 
-        Whoever had to wait is kept as many places for `PROMISE` seconds: else another class that is waiting already
-        would take every place before this one's work is at hand. `brings` says how many are needed after all.
+        As many places are kept for the class for `PROMISE` seconds: else another that is less urgent would take every
+        place before this one's work is at hand, or, where all its calls are in flight, before one of them is over.
+        Whoever has no more work than this says so by `brings`.
         """
         if free := self._free(cls):
+            self._promise(cls, free)
             return free
         watcher: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._watchers[cls].add(watcher)
@@ -119,7 +121,7 @@ class Budget:
             self._pump()
 
     def brings(self, cls: CallClass, calls: int) -> None:
-        """So many calls really come of those that `wait_available` told a class of: no more places are kept for it."""
+        """All calls that there are come now, fewer than were told: no more places are kept for the class."""
         if (promise := self._promised.get(cls)) is not None and promise.places > calls:
             promise.places = calls
             self._pump()
@@ -134,7 +136,7 @@ class Budget:
     def observe(self, used: int, size: int, flight: Flight | None = None) -> None:
         """Correct our copy of the bucket, both ways, by an answer's `X-Omisell-Api-Call-Limit: used/size`."""
         self._source.observe(used, size, self._clock(), flight)
-        if self._has_others():
+        if self._somebody_waits():
             self._pump()
 
     def throttled(self, retry_after: float | None) -> float:
@@ -150,7 +152,7 @@ class Budget:
     def land(self, flight: Flight, *, refund: bool = False) -> None:
         """The call is over; with `refund` it was not made after all."""
         self._source.land(flight, self._clock(), refund=refund)
-        if refund or self._has_others():
+        if refund or self._somebody_waits():
             self._pump()
 
     # What is shown
@@ -180,16 +182,14 @@ class Budget:
     def at_once(self, cls: CallClass) -> Flight | None:
         """A place for whoever finds nobody waiting and room: what `wait` would come to, for a fifth of its cost."""
         now = self._clock()
-        if self._has_others() or self._source.goes_at(0, now) > now:
+        if self._somebody_waits() or self._goes_at(cls, now) > now:
             return None
-        flight = self._source.take(now)
-        self._turns.went(cls, (cls,))
-        self._source.plan(0, 0)
+        flight = self._take(cls, (cls, *self._promised), now)
+        self._source.plan(*(self._demand() if self._promised else (0, 0)))
         return flight
 
-    def _has_others(self) -> bool:
-        """Whether anybody waits for a place, or is kept one."""
-        return bool(self._promised) or any(self._lines)
+    def _somebody_waits(self) -> bool:
+        return any(self._lines)
 
     async def wait(self, cls: CallClass) -> Flight:
         """A place in its turn; it must be told when the call is over."""
@@ -226,10 +226,7 @@ class Budget:
         """Give the next place to that class: to a call of it, else to those who wait to bring calls."""
         if queue := self._queues[cls]:
             waiting = self._waiting() | set(self._promised)
-            if (promise := self._promised.get(cls)) is not None:
-                promise.places -= 1
-            queue.popleft().set_result(self._source.take(now))
-            self._turns.went(cls, waiting)
+            queue.popleft().set_result(self._take(cls, waiting, now))
             return
         free = self._room(cls, now)
         for watcher in self._watchers[cls]:
@@ -237,6 +234,17 @@ class Budget:
                 watcher.set_result(free)
         self._watchers[cls].clear()
         self._promised[cls] = _Promise(free, now + PROMISE)
+
+    def _take(self, cls: CallClass, waiting: Collection[CallClass], now: float) -> Flight:
+        flight = self._source.take(now)
+        if (promise := self._promised.get(cls)) is not None:
+            promise.places -= 1
+        self._turns.went(cls, waiting)
+        return flight
+
+    def _promise(self, cls: CallClass, places: int) -> None:
+        self._promised[cls] = _Promise(places, self._clock() + PROMISE)
+        self._pump()
 
     def _first(self) -> CallClass | None:
         """The class whose turn it is, of those that wait."""

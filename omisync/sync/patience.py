@@ -86,10 +86,10 @@ class PacedBudget:
         self._budget.brings(cls, 0)  # no place is kept while our turn is waited for
         turns = await self._pacer.turns(free)
         free = min(turns, await self._budget.wait_available(cls))
-        self._budget.brings(cls, free)
+        self._budget.brings(cls, free)  # the other places are not for this turn
         self._pacer.give_back(turns - free)
         return free
 
     def brings(self, cls: CallClass, calls: int) -> None:
-        """So many calls come, of those that were told."""
+        """All calls that there are come now, fewer than were told."""
         self._budget.brings(cls, calls)

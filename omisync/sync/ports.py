@@ -68,7 +68,7 @@ class BudgetView(Protocol):
         ...
 
     def brings(self, cls: CallClass, calls: int) -> None:
-        """So many calls come, of those that `wait_available` told."""
+        """All calls that there are come now, fewer than `wait_available` told."""
         ...
 
 

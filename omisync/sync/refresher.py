@@ -150,7 +150,8 @@ class Refresher:
         most = min(free, room)
         asked_at = since_boot()
         fetches = await self._orders.claim(most, owed=owed, confirmed=self._relief is not None)
-        self._budget.brings(cls, len(fetches))
+        if len(fetches) < most:
+            self._budget.brings(cls, len(fetches))
         for fetch in fetches:
             self._flight.take(fetch.omisell_order_number, fetch.lease_token, asked_at)
             task = asyncio.create_task(self._around("refresh", fetch.order_number, self._work(fetch, cls)))

@@ -111,13 +111,14 @@ class Sender:
         most = min(self._places[kind] - len(self._tasks[kind]), room)  # places have become free meanwhile
         asked_at = since_boot()
         claims = await self._outbox.claim(kind, most)
-        self._budget.brings(cls, len(claims))
         for claim in claims:
             held = self._flight.take(claim.id, claim.lease_token, asked_at)
             task = asyncio.create_task(self._around(f"send {kind}", claim.order_number, self._work(claim, held)))
             self._tasks[kind].add(task)
             task.add_done_callback(self._tasks[kind].discard)
         self._has_more[kind] = len(claims) == most
+        if not self._has_more[kind]:
+            self._budget.brings(cls, len(claims))
         return self._has_more[kind]
 
     async def _a_place(self, kind: Kind) -> None:

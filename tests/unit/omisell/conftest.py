@@ -177,7 +177,8 @@ class World:
             await asyncio.sleep(claim)
             brings = int(max(0, min(room, places - len(tasks), there - brought)))
             brought += brings
-            budget.brings(cls, brings)
+            if brings < min(room, places - len(tasks)):
+                budget.brings(cls, brings)
 
             for _ in range(brings):
                 latency = latencies[turn % len(latencies)] if latencies else None

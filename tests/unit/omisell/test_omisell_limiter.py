@@ -326,6 +326,43 @@ def test_places_that_come_in_handfuls_go_to_the_urgent_class_while_its_work_is_f
     virtually(experiment)
 
 
+@pytest.mark.parametrize("latency", [0.02, 0.05])
+def test_places_are_kept_for_an_urgent_class_whose_calls_are_all_in_flight(
+    virtually: Any, world: Any, latency: float
+) -> None:
+    async def experiment() -> None:
+        w = world(size=200.0, leak_per_minute=6_000.0, latency=latency, shares=Shares(add=0.1, refresh=0.1, sweep=0.0))
+        budget = w.budgets[0]
+        # thirteen in flight could make 260 or more calls a second, and there is room for 100: all places are theirs
+        await w.for_seconds(
+            30, w.work(budget, ADD, places=13, claim=0.01), w.work(budget, SWEEP, places=25, claim=0.01)
+        )
+        later = [cls for at, cls in w.times if at - w.began > 3]
+        assert later.count(ADD) / len(later) >= 0.98
+        assert w.used_share(30) >= 0.97
+        assert w.refused_late == []
+
+    virtually(experiment)
+
+
+def test_what_slow_calls_of_the_urgent_class_leave_goes_to_the_others(virtually: Any, world: Any) -> None:
+    async def experiment(*, others: bool) -> int:
+        w = world(size=200.0, leak_per_minute=6_000.0, latency=0.4, shares=Shares(add=0.1, refresh=0.1, sweep=0.0))
+        budget = w.budgets[0]
+        work = [w.work(budget, ADD, places=16, claim=0.01)]
+        if others:
+            work.append(w.work(budget, SWEEP, places=100, claim=0.01))
+        await w.for_seconds(30, *work)
+        assert w.refused_late == []
+        assert not others or w.used_share(30) >= 0.97
+        return [cls for at, cls in w.times if at - w.began > 3].count(ADD)
+
+    alone = virtually(lambda: experiment(others=False))
+    assert alone >= 27 * 30  # sixteen at a time, 0.4 s each: far from the 100 a second that there is room for
+    # calls longer than places are kept for: each time the next handful of places is waited for
+    assert virtually(lambda: experiment(others=True)) >= 0.8 * alone
+
+
 def test_what_the_urgent_class_does_not_bring_is_not_kept_for_it(virtually: Any, world: Any) -> None:
     async def experiment() -> None:
         w = world(size=200.0, leak_per_minute=6_000.0)

@@ -122,11 +122,11 @@ async def sent(on_claim: Callable[[], None]) -> Ending:
     """How the row ends when a sender takes it."""
     outbox, idle, worker = OneRow(on_claim), Idle(), Sending()
     parts: tuple[Any, ...] = (outbox, worker, worker, idle, idle, idle)
-    sender = Sender(*parts, concurrency=1, interval=1.0)
+    sender = Sender(*parts, concurrency=2, interval=1.0)
     await sender._take("order.add", CallClass.ADD)
     await asyncio.wait_for(asyncio.gather(*sender._tasks["order.add"]), 10.0)
     (ending,) = outbox.endings
-    assert idle.brought == [(CallClass.ADD, 1)]  # of the four that it was told
+    assert idle.brought == [(CallClass.ADD, 1)]  # two places were free: there is no more
     return ending
 
 

@@ -73,5 +73,5 @@ async def test_while_the_list_is_read_fetches_go_on_that_it_cannot_spare() -> No
         await relief
         await refresher._take(CallClass.REFRESH)
     assert orders.confirmed == [True, True, False]
-    assert idle.brought == [(CallClass.REFRESH, 0)] * 3  # four were told each time, and nothing was there
+    assert idle.brought == [(CallClass.REFRESH, 0)] * 3  # nothing was there
     assert reading.readings == 1
