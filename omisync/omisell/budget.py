@@ -30,16 +30,17 @@ class _Promise:
 class Call:
     """A place in the bucket for one call: waited for on entering, held until the call is over."""
 
-    __slots__ = ("_budget", "_cls", "_flight")
+    __slots__ = ("_ahead", "_budget", "_cls", "_flight")
 
-    def __init__(self, budget: "Budget", cls: CallClass) -> None:
+    def __init__(self, budget: "Budget", cls: CallClass, *, ahead: bool) -> None:
         self._budget = budget
         self._cls = cls
+        self._ahead = ahead
         self._flight: Flight
 
     async def __aenter__(self) -> Self:
         """Wait for the place and take it."""
-        self._flight = self._budget.at_once(self._cls) or await self._budget.wait(self._cls)
+        self._flight = self._budget.at_once(self._cls) or await self._budget.wait(self._cls, ahead=self._ahead)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -94,9 +95,14 @@ class Budget:
 
     # What callers ask for
 
-    def call(self, cls: CallClass) -> Call:
-        """Wait for a place and take it; the call is in flight as long as the block lasts."""
-        return Call(self, cls)
+    def call(self, cls: CallClass, *, ahead: bool = False) -> Call:
+        """Wait for a place and take it; the call is in flight as long as the block lasts.
+
+        Args:
+            cls: what the call is for.
+            ahead: it goes before all others of its class that wait.
+        """
+        return Call(self, cls, ahead=ahead)
 
     async def wait_available(self, cls: CallClass) -> int:
         """Wait until a call of this class could start, and return how many could, at once or within `PROMISE`.
@@ -191,10 +197,13 @@ class Budget:
     def _somebody_waits(self) -> bool:
         return any(self._lines)
 
-    async def wait(self, cls: CallClass) -> Flight:
+    async def wait(self, cls: CallClass, *, ahead: bool = False) -> Flight:
         """A place in its turn; it must be told when the call is over."""
         place: asyncio.Future[Flight] = asyncio.get_running_loop().create_future()
-        self._queues[cls].append(place)
+        if ahead:
+            self._queues[cls].appendleft(place)
+        else:
+            self._queues[cls].append(place)
         self._pump()
         try:
             return await place

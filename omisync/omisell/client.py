@@ -120,6 +120,7 @@ class OmisellClient:
         shop_id: int | None,
         order_number: str | None = None,
         cls: CallClass = CallClass.SWEEP,
+        ahead: bool = False,
     ) -> OrderPage:
         """A page of the order list [omisell-api 4.1]; one beyond the end is empty, however Omisell says so."""
         wanted = {
@@ -131,7 +132,7 @@ class OmisellClient:
         }
         if order_number is not None and self._settings.lookup_filter:
             wanted[self._settings.lookup_filter] = order_number  # type: ignore[assignment] # a query's values are text
-        request = self._request("order.list", "GET", self._paths.order_list, cls, query=wanted)
+        request = self._request("order.list", "GET", self._paths.order_list, cls, query=wanted, ahead=ahead)
         try:
             data = await self._call(request)
         except NotFound:
@@ -225,9 +226,12 @@ class OmisellClient:
         write: bool = False,
         body: str | None = None,
         query: Mapping[str, object] | None = None,
+        ahead: bool = False,
     ) -> Request:
         pairs = tuple((name, str(value)) for name, value in (query or {}).items() if value is not None)
-        return Request(endpoint, method, self._settings.url(path), cls, write=write, body=body, query=pairs)
+        return Request(
+            endpoint, method, self._settings.url(path), cls, write=write, body=body, query=pairs, ahead=ahead
+        )
 
     async def _call(self, request: Request, on_send: Callable[[], None] | None = None) -> object:
         token = await self.tokens.current()

@@ -46,7 +46,7 @@ class Observer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One call. `write` says whether it changes something at Omisell; `body` is JSON text."""
+    """One call. `write`: it changes something at Omisell; `body`: JSON text; `ahead`: it goes first of its class."""
 
     endpoint: str
     method: str
@@ -55,6 +55,7 @@ class Request:
     write: bool = False
     body: str | None = None
     query: tuple[tuple[str, str], ...] = ()
+    ahead: bool = False
 
 
 class Transport:
@@ -93,7 +94,7 @@ class Transport:
         Raises:
             OmisellError: of the kind that says what to do about it.
         """
-        async with self._budget.call(request.cls) as place:
+        async with self._budget.call(request.cls, ahead=request.ahead) as place:
             if on_send is not None:
                 try:
                     on_send()

@@ -1,6 +1,7 @@
 """Reads a window of Omisell's order list so that paging loses nothing."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 from omisync.omisell import CallClass, ListedOrder
 from omisync.sync.ports import OmisellApi
@@ -10,7 +11,15 @@ MOST_PAGES = 20_000  # a list without an end is cut here
 
 
 class Incomplete(Exception):
-    """The list moved so much while it was read that rows may be missing; the window must be read again later."""
+    """The list moved so much while it was read that rows may be missing; the window must be read again later.
+
+    Attributes:
+        seen: what was seen of it.
+    """
+
+    def __init__(self, why: str, seen: Mapping[str, ListedOrder] = MappingProxyType({})) -> None:
+        self.seen = seen
+        super().__init__(why)
 
 
 async def read_window(
@@ -22,6 +31,7 @@ async def read_window(
     cls: CallClass,
     on_page: Callable[[int, int], None] | None = None,
     enough: Callable[[dict[str, ListedOrder]], bool] | None = None,
+    ahead: bool = False,
 ) -> dict[str, ListedOrder]:
     """All orders of the shop changed in a window, by Omisell's number.
 
@@ -37,6 +47,7 @@ async def read_window(
         cls: the class of the calls.
         on_page: told of each page: orders seen so far, and the list's count.
         enough: may end the reading early.
+        ahead: its calls go before all others of their class.
 
     Raises:
         Incomplete: the list would not hold still.
@@ -48,7 +59,7 @@ async def read_window(
         count, unread, before = 0, 0, len(seen)
         for number in range(1, MOST_PAGES):
             page = await omisell.order_page(
-                page=number, updated_from=updated_from, updated_to=updated_to, shop_id=shop_id, cls=cls
+                page=number, updated_from=updated_from, updated_to=updated_to, shop_id=shop_id, cls=cls, ahead=ahead
             )
             unread += page.unread
             count = max(page.count - unread, 0)
@@ -64,7 +75,8 @@ async def read_window(
                 break
         if len(seen) >= count and (count or len(seen) == before):
             return _of_shop(seen, shop_id)
-    raise Incomplete(f"the order list kept moving while it was read: {len(seen)} of {count} orders seen")
+    why = f"the order list kept moving while it was read: {len(seen)} of {count} orders seen"
+    raise Incomplete(why, _of_shop(seen, shop_id))
 
 
 def _of_shop(seen: dict[str, ListedOrder], shop_id: int) -> dict[str, ListedOrder]:

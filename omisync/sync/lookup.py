@@ -1,6 +1,7 @@
 """Finds an order at Omisell by the shop's own number: one reading of the list answers all who ask."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from omisync.clock import since_boot
@@ -9,7 +10,7 @@ from omisync.sync.lag import LagNotes
 from omisync.sync.listing import Incomplete, read_window
 from omisync.sync.ports import LagRecord, OmisellApi
 
-LOOKUP_MARGIN = 600.0  # seconds that the window reaches back before the first attempt: clocks differ
+LOOKUP_MARGIN = 600.0  # seconds that the window reaches back before the first attempt: clocks differ, and lags show
 RECENT = 3600.0  # seconds: who asks for something younger does not wait for the reading of a longer window
 REST = 3.0  # times what a reading took, until the next: at most a quarter of the limit goes into looking
 LONGEST_REST = 10.0  # seconds; each order that is looked for waits for it
@@ -59,7 +60,8 @@ class Lookup:
 
         Raises:
             OmisellError: the list cannot be read now.
-            Incomplete: it moved too much while it was read, or shows an order that cannot be told to be the shop's.
+            Incomplete: it moved too much while it was read to tell that the order is not there, or shows an order that
+                cannot be told to be the shop's.
         """
         if self._is_filtered and (found := await self._ours(await self._filtered(order_number))):
             return found
@@ -74,6 +76,7 @@ class Lookup:
             shop_id=self._shop_id,
             order_number=order_number,
             cls=CallClass.ADD,
+            ahead=True,
         )
         # an unknown filter may be ignored: what came back is believed only by its own number
         return [order for order in page.orders if order.order_number == order_number.strip()]
@@ -134,15 +137,26 @@ class _Reader:
     async def _answer(self, questions: list[_Question]) -> None:
         oldest = max(question.age for question in questions) + LOOKUP_MARGIN
         began = since_boot()
-        listed = await self._window(oldest)
-        self.lag = await self._notes.note(listed.keys(), began, oldest)
+        missed: Incomplete | None = None
+        listed: Mapping[str, ListedOrder]
+        try:
+            listed = await self._window(oldest)
+        except Incomplete as error:
+            # what was seen is there all the same; only that something is not there cannot be told
+            listed, missed = error.seen, error
+        else:
+            self.lag = await self._notes.note(listed.keys(), began, oldest)
         by_number: dict[str, list[ListedOrder]] = {}
         for order in listed.values():
             by_number.setdefault(order.order_number or "", []).append(order)
         for question in questions:
-            if not question.answer.done():
-                found = by_number.get(question.order_number.strip(), [])
+            if question.answer.done():
+                continue
+            found = by_number.get(question.order_number.strip(), [])
+            if found or missed is None:
                 question.answer.set_result(sorted(found, key=lambda order: order.omisell_order_number))
+            else:
+                question.answer.set_exception(missed)
 
     async def _window(self, reach: float) -> dict[str, ListedOrder]:
         while True:
@@ -153,6 +167,7 @@ class _Reader:
                 updated_to=None,
                 shop_id=self._shop_id,
                 cls=CallClass.ADD,
+                ahead=True,  # a list to which adds go on being made is never seen to its end
             )
             # before Omisell's first answer its clock is taken to be this machine's, which may be ahead
             if self._omisell.server_time() - reach > begin - CLOCK_STEP:

@@ -47,8 +47,9 @@ class OmisellApi(Protocol):
         shop_id: int | None,
         order_number: str | None = None,
         cls: CallClass = ...,
+        ahead: bool = False,
     ) -> OrderPage:
-        """Reads a page of the order list."""
+        """Reads a page of the order list; `ahead` of all other calls of its class."""
         ...
 
     async def ping(self) -> None:

@@ -47,9 +47,9 @@ HEARD = "SELECT pg_notify('omisync_orders', json_build_object('order_number', $1
 class FirstComeFirstServed(Budget):
     """The same limiter without an order of service."""
 
-    def call(self, cls: CallClass) -> Call:
-        """Every call is of one class."""
-        del cls
+    def call(self, cls: CallClass, *, ahead: bool = False) -> Call:
+        """Every call is of one class, and none goes ahead."""
+        del cls, ahead
         return super().call(CallClass.ADD)
 
 

@@ -326,6 +326,27 @@ def test_places_that_come_in_handfuls_go_to_the_urgent_class_while_its_work_is_f
     virtually(experiment)
 
 
+def test_a_call_that_goes_ahead_goes_before_its_class_and_behind_a_more_urgent_one(virtually: Any, world: Any) -> None:
+    async def experiment() -> None:
+        w = world(shared=False, size=2.0, leak_per_minute=60.0)
+        budget = w.budgets[0]
+        went = []
+
+        async def call(name: str, cls: CallClass, *, ahead: bool = False) -> None:
+            async with budget.call(cls, ahead=ahead) as place:
+                went.append(name)
+                place.observe(2, 2)
+
+        await call("first", ADD)
+        waiting = [asyncio.create_task(call(name, ADD)) for name in ("add", "another")]
+        await asyncio.sleep(0)
+        waiting += [asyncio.create_task(call("look", ADD, ahead=True)), asyncio.create_task(call("cancel", CANCEL))]
+        await asyncio.gather(*waiting)
+        assert went == ["first", "cancel", "look", "add", "another"]
+
+    virtually(experiment)
+
+
 @pytest.mark.parametrize("latency", [0.02, 0.05])
 def test_places_are_kept_for_an_urgent_class_whose_calls_are_all_in_flight(
     virtually: Any, world: Any, latency: float

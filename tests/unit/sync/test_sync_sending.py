@@ -489,6 +489,31 @@ async def test_who_asks_for_an_old_order_makes_nobody_else_wait(omisell: FakeOmi
     assert omisell.windows == [1_000_000 - 4200, 1_000_000 - 90_600]
 
 
+async def test_what_a_moving_list_shows_is_there_and_only_what_it_does_not_show_is_unknown(
+    omisell: FakeOmisell,
+) -> None:
+    record = Record(25.0)
+    lookup = Lookup(omisell, SHOP, record=record)
+    omisell.pages = [listed(order("OMI-1"), count=3), *[listed(count=3)] * 5]
+    found, unknown = await asyncio.gather(lookup.find("A-1", 1.0), lookup.find("A-2", 1.0), return_exceptions=True)
+    assert isinstance(found, list)
+    assert [each.omisell_order_number for each in found] == ["OMI-1"]
+    assert isinstance(unknown, Incomplete)
+    assert record.seen == []  # what was not seen was not late
+
+
+async def test_a_look_goes_before_the_adds_that_wait(omisell: FakeOmisell) -> None:
+    page, asked = omisell.order_page, []
+
+    async def noted(**more: Any) -> OrderPage:
+        asked.append((more["cls"], more["ahead"]))
+        return await page(**more)
+
+    omisell.order_page = noted  # type: ignore[method-assign]
+    await Lookup(omisell, SHOP, filtered=True).find("A-1", 1.0)
+    assert asked == [(CallClass.ADD, True)] * 2
+
+
 async def test_a_look_that_fails_is_told_to_who_asked(omisell: FakeOmisell) -> None:
     omisell.pages = [AWAY]
     with pytest.raises(Unavailable):
