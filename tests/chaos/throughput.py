@@ -30,7 +30,7 @@ BACK_SHARE: Final = 0.8
 BACK_SECONDS: Final = 2.0
 """The throughput is back from the moment on from which over so long there is so much of what was before."""
 WARM_UP_SECONDS: Final = 10.0
-WORK_OFF_SECONDS: Final = 240.0
+WORK_OFF_SECONDS: Final = 600.0
 
 Deed = Callable[[Hands], Awaitable[None]]
 
