@@ -246,7 +246,7 @@ class Budget:
 
     def _take(self, cls: CallClass, waiting: Collection[CallClass], now: float) -> Flight:
         flight = self._source.take(now)
-        if (promise := self._promised.get(cls)) is not None:
+        if (promise := self._promised.get(cls)) is not None and promise.places > 0:
             promise.places -= 1
         self._turns.went(cls, waiting)
         return flight

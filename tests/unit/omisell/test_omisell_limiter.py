@@ -347,6 +347,23 @@ def test_a_call_that_goes_ahead_goes_before_its_class_and_behind_a_more_urgent_o
     virtually(experiment)
 
 
+def test_who_brings_more_than_was_told_lends_nobody_a_place_that_is_not_there(virtually: Any, world: Any) -> None:
+    async def experiment() -> None:
+        w = world()
+        budget = w.budgets[0]
+        await w.call(budget, SWEEP)  # the bucket is known now
+        assert await budget.wait_available(ADD) == 12
+        budget.brings(ADD, 1)
+        held = [asyncio.create_task(w.call(budget, ADD, 0.2)) for _ in range(3)]  # one was told, three come
+        await asyncio.sleep(0.01)
+        less = [asyncio.create_task(w.call(budget, SWEEP)) for _ in range(150)]
+        await asyncio.gather(*held, *less)
+        assert w.bucket.refused == []
+        await w.for_seconds(0)
+
+    virtually(experiment)
+
+
 @pytest.mark.parametrize("latency", [0.02, 0.05])
 def test_places_are_kept_for_an_urgent_class_whose_calls_are_all_in_flight(
     virtually: Any, world: Any, latency: float
