@@ -24,7 +24,7 @@ WINDOW_SECONDS: Final = 12.0
 """Before and after: long enough that one checkpoint or one pause of the machine is not all that is seen."""
 CALLS_A_MINUTE: Final = 1_200
 """Omisell's limit, low enough that it is what bounds the throughput, as in life, and not the machine."""
-SETTLE_SECONDS: Final = 60.0
+SETTLE_SECONDS: Final = 90.0
 """After a fault, until the window after it begins: sooner, as soon as nothing is held and no outcome is unknown."""
 BACK_SHARE: Final = 0.8
 BACK_SECONDS: Final = 2.0
