@@ -31,8 +31,8 @@ UNKNOWN: Final = """
     WHERE state = 'pending' AND maybe_sent_at IS NOT NULL
        OR state = 'sending' AND maybe_sent_at < now() - interval '3 s'
 """
-"""What a fault leaves: each of these is looked for in Omisell's list, which spends from the same limit. What a worker has
-is being looked for if it is older than a first attempt can be."""
+"""What a fault leaves: each of these is looked for in Omisell's list, which spends from the same limit. What a worker
+has is being looked for if it is older than a first attempt can be."""
 LEFT: Final = "SELECT count(*) FROM omisync.outbox WHERE state IN ('pending', 'sending')"
 
 
