@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -15,13 +15,15 @@ ROUNDS: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What the command line asked for."""
+    """What the command line asked for; of the drain only these numbers in flight and seconds until an answer, if any."""
 
     short: bool
     rounds: int
     rows: int | None
     keep: Path | None
     out: Path | None
+    in_flight: Sequence[int] = ()
+    delays: Sequence[float] = ()
 
 
 def _ingest(asked: Asked) -> Awaitable[Finding | None]:
@@ -34,7 +36,11 @@ def _drain(asked: Asked) -> Awaitable[Finding | None]:
     if asked.short:
         return drain.measure(drain.Plan(rows=100, seconds=10, rounds=1, in_flight=(10,), delays=(0.0,)))
     plan = drain.Plan(
-        rows=asked.rows or 50_000, seconds=20, rounds=asked.rounds, in_flight=(10, 50, 200), delays=(0.0, 0.05)
+        rows=asked.rows or 50_000,
+        seconds=20,
+        rounds=asked.rounds,
+        in_flight=asked.in_flight or (10, 50, 200),
+        delays=asked.delays or (0.0, 0.05),
     )
     return drain.measure(plan)
 
