@@ -41,8 +41,8 @@ def main() -> int:
     parser.add_argument("--out", type=Path, help="a folder for the JSON, the table and the plot")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="of the speeds; at least five for the README")
     parser.add_argument("--rows", type=int, help="of drain and scaling, of the tables of size; orders of footprint")
-    parser.add_argument("--in-flight", type=int, action="append", default=[], help="drain: only so many calls at a time")
-    parser.add_argument("--delay", type=float, action="append", default=[], help="drain: only so many seconds a call")
+    parser.add_argument("--in-flight", type=int, action="append", default=[], help="drain: so many calls at once")
+    parser.add_argument("--delay", type=float, action="append", default=[], help="drain: so many seconds a call")
     parser.add_argument("--keep", type=Path, help="size: a data folder to fill once and to use again")
     given = parser.parse_args()
     if given.what in {*SPEEDS, "all"}:

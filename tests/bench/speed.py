@@ -15,7 +15,7 @@ ROUNDS: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What the command line asked for; of the drain only these numbers in flight and seconds until an answer, if any."""
+    """What the command line asked for; of the drain these numbers in flight and seconds until an answer, or all."""
 
     short: bool
     rounds: int
