@@ -331,7 +331,8 @@ class Daemon:
                     notify("STATUS=waiting for the database")
                 waiting = True
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._stopping.wait(), DATABASE_WAIT)
+                    async with asyncio.timeout(DATABASE_WAIT):
+                        await self._stopping.wait()
             else:
                 return
 

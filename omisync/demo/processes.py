@@ -63,7 +63,8 @@ async def run_to_end(
     guarded.process(process.pid, signal.SIGKILL)
     name = " ".join(arguments[1:4])
     try:
-        output, _ = await asyncio.wait_for(process.communicate(), PROGRAM_SECONDS)
+        async with asyncio.timeout(PROGRAM_SECONDS):
+            output, _ = await process.communicate()
     except TimeoutError as error:
         raise DemoError(f"{name} took longer than {PROGRAM_SECONDS:.0f} s") from error
     finally:
@@ -178,7 +179,8 @@ class Daemon:
             if process.returncode is None:
                 process.send_signal(number)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(process.wait(), STOP_SECONDS)
+                async with asyncio.timeout(STOP_SECONDS):
+                    await process.wait()
         finally:
             if process.returncode is None:
                 process.kill()

@@ -207,7 +207,8 @@ class Shop:
                 if changes:
                     yield changes
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(told.wait(), LOOK_SECONDS)
+                    async with asyncio.timeout(LOOK_SECONDS):
+                        await told.wait()
         finally:
             if listener is not None:
                 listener.terminate()

@@ -254,7 +254,8 @@ class Simulator:
         entry = (predicate, waiter)
         self._waiters.append(entry)
         try:
-            await asyncio.wait_for(waiter, seconds)
+            async with asyncio.timeout(seconds):
+                await waiter
         finally:
             self._waiters.remove(entry)
 

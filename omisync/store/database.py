@@ -194,7 +194,8 @@ class Database:
         if pool is None:
             return
         try:
-            await asyncio.wait_for(pool.close(), CONNECT_TIMEOUT)
+            async with asyncio.timeout(CONNECT_TIMEOUT):
+                await pool.close()
         except (TimeoutError, *_GONE):
             pool.terminate()
 

@@ -58,7 +58,8 @@ class Streams:
             while admits() and not stopping.is_set():
                 await self._write(request, answer, event(await render()))
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(stopping.wait(), self._every)
+                    async with asyncio.timeout(self._every):
+                        await stopping.wait()
             await answer.write_eof()
         answer.force_close()
         return answer

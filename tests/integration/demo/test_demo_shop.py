@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from itertools import islice
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -131,6 +131,43 @@ async def test_reading_back_goes_on_after_the_connections_were_killed(shop: Shop
         second = asyncio.ensure_future(anext(looks))
         await told(admin, "WEB-1001", 300)
         assert await asyncio.wait_for(second, 5) == [Change("WEB-1001", 300)]
+
+
+@pytest.mark.parametrize("turns", range(5))
+async def test_reading_back_ends_when_called_off_in_the_moment_of_a_notification(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, turns: int
+) -> None:
+    calls: list[Callable[..., None]] = []
+    asked = asyncio.Event()
+
+    class Listener:
+        async def add_listener(self, _: str, call: Callable[..., None]) -> None:
+            calls.append(call)
+
+        def is_closed(self) -> bool:
+            return False
+
+        def terminate(self) -> None:
+            return
+
+    async def connect(*_: object, **__: object) -> Listener:
+        return Listener()
+
+    async def nothing() -> list[Change]:
+        asked.set()
+        return []
+
+    monkeypatch.setattr(asyncpg, "connect", connect)
+    monkeypatch.setattr(shop, "read_states", nothing)
+    reading = asyncio.ensure_future(anext(shop.changes()))
+    await asked.wait()
+    await asyncio.sleep(0)  # one turn each: it is waiting to be told by now
+    asked.clear()
+    calls[0]()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    reading.cancel()
+    assert await asyncio.wait({reading}, timeout=0.5) == ({reading}, set())
 
 
 async def kill_sessions(admin: Any) -> None:
