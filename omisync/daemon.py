@@ -175,7 +175,7 @@ class Daemon:
     async def _work(self) -> None:
         settings = self._settings
         omisell_settings = settings.omisell
-        async with aiohttp.ClientSession(auto_decompress=True) as session:
+        async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
             omisell = connect(
                 omisell_settings,
                 session=session,

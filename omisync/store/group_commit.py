@@ -62,10 +62,10 @@ class GroupCommit(Generic[T, R]):
         self._parts = 0
         self._timer: asyncio.TimerHandle | None = None
 
-    async def submit(self, item: T) -> R:
-        """Returns when the item is durable.
+    def submit(self, item: T) -> "asyncio.Future[R]":
+        """The result, once the item is durable. A future, so that who must not be cut off needs no task of its own.
 
-        Raises:
+        Raises, when it is awaited:
             StoreError: it is not (or, after a lost connection or a write that took too long, may not be).
         """
         loop = asyncio.get_running_loop()
@@ -74,7 +74,7 @@ class GroupCommit(Generic[T, R]):
         if len(self._writers) < self._most_writers:
             self._writers[loop.create_task(self._drain())] = None
         self._count_on()
-        return await future
+        return future
 
     @property
     def depth(self) -> int:

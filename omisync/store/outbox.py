@@ -5,7 +5,7 @@ The states and the legal moves are in `lifecycle`.
 
 import enum
 import uuid
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NewType
 
@@ -120,9 +120,9 @@ class Outbox:
             await self._hooks.call(connection, [row["event_id"] for row in rows if row["event_id"] is not None])
         return [row["kind"] for row in rows]
 
-    async def finish(self, ending: Ending) -> bool:
+    def finish(self, ending: Ending) -> Awaitable[bool]:
         """Ends a claim; False if its lease had gone to somebody else, who decides now."""
-        return await self._finishing.submit(ending)
+        return self._finishing.submit(ending)
 
     async def renew(self, leases: Sequence[uuid.UUID]) -> set[OutboxId]:
         """Keeps leases for another `LEASE_SECONDS`; returns the rows still held."""

@@ -29,7 +29,7 @@ class Sender:
     """The outbox poller. Adds and cancels have places of their own, so that a cancel never waits for an add's answer.
 
     Args:
-        concurrency: adds in flight; cancels get a quarter of that besides.
+        concurrency: calls of adds in flight; cancels get a quarter of that besides.
         interval: seconds between looks at the outbox.
         around: goes around the work for each row.
     """
@@ -58,6 +58,8 @@ class Sender:
         self._places: dict[Kind, int] = {"order.cancel": max(1, concurrency // 4), "order.add": concurrency}
         self._flight: Flight[OutboxId] = Flight(outbox.renew)
         self._tasks: dict[Kind, set[asyncio.Task[None]]] = {"order.cancel": set(), "order.add": set()}
+        self._deciding: dict[Kind, int] = {"order.cancel": 0, "order.add": 0}
+        self._freed: dict[Kind, asyncio.Event] = {"order.cancel": asyncio.Event(), "order.add": asyncio.Event()}
         self._has_more: dict[Kind, bool] = {"order.cancel": False, "order.add": False}
         self._stopping = asyncio.Event()
         self._wakes: dict[Kind, Wake] = {"order.cancel": Wake(), "order.add": Wake()}
@@ -98,8 +100,7 @@ class Sender:
 
     async def _take(self, kind: Kind, cls: CallClass) -> bool:
         """Claims what there are places and budget for: what waits for budget waits in the outbox, not in flight."""
-        free = self._places[kind] - len(self._tasks[kind])
-        if free <= 0:
+        if self._free(kind) <= 0:
             await self._a_place(kind)
             return True
         if not self._has_more[kind] and not await self._outbox.is_due(kind):
@@ -108,21 +109,36 @@ class Sender:
         room = await unless_set(self._stopping, self._room(cls))
         if room is None:
             return False
-        most = min(self._places[kind] - len(self._tasks[kind]), room)  # places have become free meanwhile
+        most = min(self._free(kind), room)  # places have become free meanwhile
         asked_at = since_boot()
         claims = await self._outbox.claim(kind, most)
         for claim in claims:
             held = self._flight.take(claim.id, claim.lease_token, asked_at)
+            self._deciding[kind] += 1
             task = asyncio.create_task(self._around(f"send {kind}", claim.order_number, self._work(claim, held)))
             self._tasks[kind].add(task)
-            task.add_done_callback(self._tasks[kind].discard)
+            task.add_done_callback(self._landing(kind))
         self._has_more[kind] = len(claims) == most
         if not self._has_more[kind]:
             self._budget.brings(cls, len(claims))
         return self._has_more[kind]
 
+    def _free(self, kind: Kind) -> int:
+        """Places for calls. An ending that is being written takes none, as long as there are no more of them."""
+        places = self._places[kind]
+        return min(places - self._deciding[kind], 2 * places - len(self._tasks[kind]))
+
+    def _landing(self, kind: Kind) -> Callable[[asyncio.Task[None]], None]:
+        def landed(task: asyncio.Task[None]) -> None:
+            self._tasks[kind].discard(task)
+            self._freed[kind].set()
+
+        return landed
+
     async def _a_place(self, kind: Kind) -> None:
-        await unless_set(self._stopping, asyncio.wait(self._tasks[kind], return_when=asyncio.FIRST_COMPLETED))
+        freed = self._freed[kind]
+        freed.clear()
+        await unless_set(self._stopping, freed.wait())
 
     async def _room(self, cls: CallClass) -> int:
         await self._breaker.passable()
@@ -130,7 +146,11 @@ class Sender:
 
     async def _work(self, claim: Claim, held: Held) -> None:
         try:
-            ending = await self._decide(claim, held)
+            try:
+                ending = await self._decide(claim, held)
+            finally:  # the call is over: its place is free while its ending is written
+                self._deciding[claim.kind] -= 1
+                self._freed[claim.kind].set()
         except asyncio.CancelledError:
             # a stop spends no attempt; what was cut off in flight is uncertain
             await self._write(Ending(claim, "pending", error="cut off by a stop", reached=_reached(claim, held)), held)

@@ -20,7 +20,7 @@ async def main(dsn: str, url: str, in_flight: int) -> None:
             claims = await outbox.claim("order.add", in_flight - len(hands))
             if not claims and not hands:
                 break
-            hands |= {asyncio.create_task(outbox.finish(ending(claim))) for claim in claims}
+            hands |= {asyncio.ensure_future(outbox.finish(ending(claim))) for claim in claims}
         _, hands = await asyncio.wait(hands, return_when=asyncio.FIRST_COMPLETED)
     await caller.close()
     await database.close()

@@ -67,7 +67,7 @@ async def test_a_slow_hook_of_one_order_holds_no_other(house: Any, monkeypatch: 
         await house.add(number)
     slow, *others = await outbox.claim("order.add", 10)
     await house.sql.execute("SELECT pg_advisory_lock(4711)")
-    held = asyncio.create_task(outbox.finish(added(slow)))
+    held = asyncio.ensure_future(outbox.finish(added(slow)))
     async with asyncio.timeout(SECONDS):
         while not await house.sql.fetchval(WAITS_FOR_THE_LOCK):  # noqa: ASYNC110 - a lock has no signal
             await asyncio.sleep(0.01)

@@ -94,7 +94,7 @@ async def test_a_slow_call_is_not_overtaken_by_that_of_a_later_event_of_the_orde
     await added(house, outbox, "A-1")
     await house.cancel("A-1")
     (claim,) = await outbox.claim("order.cancel", 1)
-    slow = asyncio.create_task(outbox.finish(Ending(claim, "done", "cancelled", event="cancel_requested")))
+    slow = asyncio.ensure_future(outbox.finish(Ending(claim, "done", "cancelled", event="cancel_requested")))
     async with asyncio.timeout(10):
         while not await house.sql.fetchval(ASLEEP):  # noqa: ASYNC110 - it happens in the server
             await asyncio.sleep(0.01)

@@ -151,8 +151,11 @@ class OutboxMachine:
     def finish(self, worker: Worker) -> None:
         """It writes down how it ended: in time, or late, when the fence must hold."""
         if worker.ending is not None:
-            self.run(self.outbox.finish(worker.ending))
+            self.run(self._written(worker.ending))
         self.crash(worker)
+
+    async def _written(self, ending: Ending) -> bool:
+        return await self.outbox.finish(ending)
 
     def crash(self, worker: Worker) -> None:
         self.held.remove(worker)

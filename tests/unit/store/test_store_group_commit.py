@@ -20,10 +20,10 @@ async def test_what_waits_while_a_write_is_under_way_shares_the_next_one() -> No
         return [item * 10 for item in items]
 
     group: GroupCommit[int, int] = GroupCommit(write, most=3)
-    first = asyncio.create_task(group.submit(1))
+    first = asyncio.ensure_future(group.submit(1))
     while not batches:  # noqa: ASYNC110 - one turn of the loop at a time, no time passes
         await asyncio.sleep(0)
-    rest = [asyncio.create_task(group.submit(number)) for number in (2, 3, 4, 5)]
+    rest = [asyncio.ensure_future(group.submit(number)) for number in (2, 3, 4, 5)]
     await asyncio.sleep(0)
     assert group.depth == 4
     gate.set()
@@ -65,8 +65,8 @@ async def test_who_gave_up_waiting_disturbs_nobody() -> None:
         return list(items)
 
     group: GroupCommit[int, int] = GroupCommit(write)
-    impatient = asyncio.create_task(group.submit(1))
-    patient = asyncio.create_task(group.submit(2))
+    impatient = asyncio.ensure_future(group.submit(1))
+    patient = asyncio.ensure_future(group.submit(2))
     await asyncio.sleep(0)
     impatient.cancel()
     gate.set()
@@ -84,7 +84,7 @@ async def test_several_writers_let_a_slow_write_hold_nobody_else() -> None:
         return list(items)
 
     group: GroupCommit[int, int] = GroupCommit(write, most=1, writers=2)
-    slow = asyncio.create_task(group.submit(1))
+    slow = asyncio.ensure_future(group.submit(1))
     assert await asyncio.wait_for(asyncio.gather(*(group.submit(number) for number in (2, 3, 4))), 5) == [2, 3, 4]
     assert not slow.done()
     gate.set()
@@ -101,7 +101,7 @@ async def test_a_writer_that_is_cancelled_leaves_nobody_waiting() -> None:
         return []
 
     group: GroupCommit[int, int] = GroupCommit(write, most=1)
-    waiting = [asyncio.create_task(group.submit(number)) for number in (1, 2)]
+    waiting = [asyncio.ensure_future(group.submit(number)) for number in (1, 2)]
     await asyncio.wait_for(started.wait(), 5)
     (writer,) = group._writers
     writer.cancel()
@@ -129,7 +129,7 @@ async def test_a_process_that_was_held_up_itself_takes_the_answer_that_is_there(
         return list(items)
 
     group: GroupCommit[int, int] = GroupCommit(write, seconds=0.05)
-    waiting = asyncio.create_task(group.submit(1))
+    waiting = asyncio.ensure_future(group.submit(1))
     while group.depth or not group._writers:  # noqa: ASYNC110 - one turn of the loop at a time, no time passes
         await asyncio.sleep(0)
     asyncio.get_running_loop().call_later(0.06, answered.set)  # late, but heard of in the same turn as the limit
@@ -153,7 +153,7 @@ async def test_while_no_write_comes_back_everybody_is_told_in_time_and_what_was_
     with pytest.raises(StoreUnavailable):
         await asyncio.wait_for(group.submit(4), 5)  # still none: it is told after its own time
     assert group.depth == 0
-    last = asyncio.create_task(group.submit(5))
+    last = asyncio.ensure_future(group.submit(5))
     await asyncio.sleep(0)
     gate.set()
     assert await asyncio.wait_for(last, 5) == 5
