@@ -71,14 +71,21 @@ class Daemon:
     Args:
         settings: the checked configuration.
         reload: reads the configuration again, for SIGHUP.
+        settled: called when all is up, right before the service manager hears READY.
 
     Raises:
         TlsError: the certificate cannot be used.
         ConfigError: traces are wanted, and OpenTelemetry is not installed.
     """
 
-    def __init__(self, settings: Settings, reload: Callable[[], Settings] | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        reload: Callable[[], Settings] | None = None,
+        settled: Callable[[], None] = lambda: None,
+    ) -> None:
         self._settings = settings
+        self._settled = settled
         self._log = structlog.get_logger("daemon")
         self._stopping = asyncio.Event()
         self._leads = False
@@ -277,6 +284,7 @@ class Daemon:
             background.append(group.create_task(self._watch(sender, refresher, hooks, notices)))
             if self._settings.outbox.notify:
                 background.append(group.create_task(self._listen(sender.wake)))
+            self._settled()
             notify("READY=1", "STATUS=working")
             self._log.info("ready", version=__version__, schema=self._settings.database.schema)
             await self._stopping.wait()
@@ -384,6 +392,8 @@ class Daemon:
         loop.add_signal_handler(signal.SIGHUP, self._reloaded.read_again)
 
 
-async def run(settings: Settings, reload: Callable[[], Settings] | None = None) -> int:
+async def run(
+    settings: Settings, reload: Callable[[], Settings] | None = None, settled: Callable[[], None] = lambda: None
+) -> int:
     """Runs the daemon; see `Daemon.run`."""
-    return await Daemon(settings, reload).run()
+    return await Daemon(settings, reload, settled).run()
