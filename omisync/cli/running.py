@@ -38,7 +38,7 @@ def run(config: Path | None, *, json: bool, debug: bool) -> int:
         return settings
 
     def settled() -> None:
-        # what is there now stays for years: looking it through at each full collection costs a sixth of a send
+        # what is there now stays for years: looking it through at each full collection costs a tenth of a send
         gc.collect()
         gc.freeze()
 
