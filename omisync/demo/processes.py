@@ -36,10 +36,10 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     return {**own, **(extra or {})}
 
 
-def tail(log: Path) -> str:
+def tail(log: Path, lines: int = LOG_LINES) -> str:
     """The last lines of a log."""
     with contextlib.suppress(OSError):
-        return "\n".join(log.read_text(errors="replace").splitlines()[-LOG_LINES:])
+        return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
     return ""
 
 

@@ -19,7 +19,7 @@ from omisync.demo import configuration
 from omisync.demo.configuration import Account
 from omisync.demo.guarded import Guarded
 from omisync.demo.postgres import free_port
-from omisync.demo.processes import Daemon, command
+from omisync.demo.processes import READY_SECONDS, Daemon, command, tail
 from omisync.demo.proof import Applied, Entry, judge
 from omisync.simulator import ListConfig, OrderConfig, PushConfig, Simulator, SimulatorConfig
 from tests.chaos.omisell import Delivered
@@ -29,6 +29,8 @@ ROOT: Final = Path(__file__).parents[2]
 SECONDS: Final = 30.0
 """For what takes a moment; two cores may be shared."""
 LOOK_SECONDS: Final = 0.02
+STACK_LINES: Final = 200
+"""Of the log of a daemon that does not start: what it said, and the stacks."""
 CLOCK_FACTOR: Final = 0.002
 """Omisell's first repeat of a push after 5 minutes comes after 0.6 s."""
 
@@ -89,6 +91,13 @@ class Replica:
         if pid is None:
             return False
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+
+    async def stacks(self) -> str:
+        """The end of its log, once it has been ended in a way that tells where each of its threads stood."""
+        if self.daemon.pid is not None:
+            self.signal(signal.SIGABRT)
+            await self.daemon.stop()
+        return tail(self.daemon.log, STACK_LINES)
 
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal."""
@@ -173,7 +182,7 @@ class World:
             ready_url=f"{admin_url}/readyz",
             session=self.session,
             guarded=self.guarded,
-            extra=extra,
+            extra={"PYTHONFAULTHANDLER": "1", **(extra or {})},
         )
         self.replicas.append(Replica(daemon, config, webhook_port, admin_url))
         return self.replicas[-1]
@@ -184,7 +193,16 @@ class World:
             self.push_to(replica)
         lives = replica.count("ready")
         await replica.daemon.start()
-        await until(lambda: replica.count("ready") > lives)
+
+        def works() -> bool:
+            replica.daemon.check()
+            return replica.count("ready") > lives
+
+        try:
+            await until(works, READY_SECONDS)
+        except TimeoutError as error:
+            where = await replica.stacks()
+            raise AssertionError(f"not ready within {READY_SECONDS:.0f} s:\n{where}") from error
 
     def push_to(self, replica: Replica) -> None:
         """Omisell's pushes go to this one."""
