@@ -283,7 +283,7 @@ class Daemon:
             group.create_task(refresher.run(grace))
             background.append(group.create_task(self._watch(sender, refresher, hooks, notices)))
             if self._settings.outbox.notify:
-                background.append(group.create_task(self._listen(sender.wake)))
+                background.append(group.create_task(self._listen(sender.notified)))
             self._settled()
             notify("READY=1", "STATUS=working")
             self._log.info("ready", version=__version__, schema=self._settings.database.schema)

@@ -66,9 +66,16 @@ class Sender:
         self._log = structlog.get_logger("sender")
 
     def wake(self, *kinds: Kind) -> None:
-        """There may be new rows, of these kinds or of any: look now."""
+        """Rows of these kinds are due: they are claimed without looking first. Without a kind: look now."""
+        for kind in kinds:
+            self._has_more[kind] = True
         for kind in kinds or self._wakes:
             self._wakes[kind].set()
+
+    def notified(self) -> None:
+        """The shop has written rows: adds, nearly always."""
+        self.wake()
+        self.wake("order.add")
 
     async def run(self, grace: float) -> None:
         """Works until `stop`; then waits for calls in flight at most `grace` seconds and gives leases back."""
