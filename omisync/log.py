@@ -239,6 +239,8 @@ def mask(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
 def _masked(value: Any, depth: int) -> Any:
     if isinstance(value, str):
         return _mask_text(value)
+    if value is None or isinstance(value, (int, float)):  # most of what is told, and cheaper to ask than the rest
+        return value
     if isinstance(value, Mapping | list | tuple | set | frozenset) and depth >= DEEPEST:
         return MASK
     if isinstance(value, Mapping):

@@ -27,7 +27,7 @@ from omisync.omisell.models import (
 )
 from omisync.omisell.shares import CallClass
 from omisync.omisell.tokens import Tokens, TokenStore
-from omisync.omisell.transport import Observer, Request, Transport
+from omisync.omisell.transport import JSON, Observer, Request, Transport
 
 MOST_PAGES: Final = 100
 """Pages of shops or pickups; an account has a handful."""
@@ -59,6 +59,7 @@ class OmisellClient:
         self._paths = settings.paths
         self._transport = transport
         self._exchange = exchange
+        self._signed = "", _headers(settings, "")
         self.tokens = tokens
 
     def replace_key(self, settings: OmisellSettings) -> None:
@@ -250,11 +251,18 @@ class OmisellClient:
             raise AuthenticationFailed(why, status=refusal.status, endpoint=request.endpoint) from refusal
 
     def _headers(self, token: str) -> dict[str, str]:
-        return {**_plain_headers(self._settings), "Authorization": f"{self._settings.auth_scheme} {token}"}
+        if token != self._signed[0]:  # made once a token, not once a call
+            self._signed = token, _headers(self._settings, token)
+        return self._signed[1]
 
 
-def _plain_headers(settings: OmisellSettings) -> dict[str, str]:
-    return {"Content-Type": "application/json", "Seller-ID": str(settings.seller_id), "Country": settings.country}
+def _headers(settings: OmisellSettings, token: str) -> dict[str, str]:
+    return {
+        "Content-Type": JSON,
+        "Seller-ID": str(settings.seller_id),
+        "Country": settings.country,
+        "Authorization": f"{settings.auth_scheme} {token}",
+    }
 
 
 def _page(data: object, request: Request) -> tuple[list[object], int, bool]:

@@ -9,7 +9,7 @@ from omisync.omisell.errors import Unavailable
 from omisync.omisell.models import moment, text
 from omisync.omisell.shares import CallClass
 from omisync.omisell.tokens import StoredToken
-from omisync.omisell.transport import Request, Transport
+from omisync.omisell.transport import JSON, Request, Transport
 
 STATIC_SCHEMES: Final = frozenset({"Account", "Partner"})
 """Schemes whose key is sent as it is and never exchanged [doc-400887]."""
@@ -47,7 +47,7 @@ class KeyExchange:
 
     async def _token(self, endpoint: str, path: str, body: Mapping[str, str], old: str | None) -> StoredToken:
         request = Request(endpoint, "POST", self._settings.url(path), CallClass.TOKEN, body=json.dumps(body))
-        data = await self._transport.call(request, {"Content-Type": "application/json"})
+        data = await self._transport.call(request, {"Content-Type": JSON})
         token = text(data.get("token")) if isinstance(data, dict) else None
         if token is None or not isinstance(data, dict) or not (token.isascii() and token.isprintable()):
             raise Unavailable("the answer holds no token", maybe_applied=False, endpoint=endpoint)

@@ -32,6 +32,7 @@ a gateway may have sent it before, and what locks the order may be that very cop
 which costs a look, where the opposite could cost a second order."""
 MAX_WAIT: Final = 3600
 """Seconds that are waited at most because Omisell said so; more is a slip."""
+JSON: Final = "application/json"
 _LIMIT_HEADER: Final = "X-Omisell-Api-Call-Limit"
 _LIMIT: Final = re.compile(r"\s*(\d{1,9})\s*/\s*(\d{1,9})\s*", re.ASCII)
 
@@ -108,7 +109,7 @@ class Transport:
                     request.method,
                     request.url,
                     params=request.query or None,
-                    data=_in_pieces(request.body),
+                    data=_payload(request.body),
                     headers=headers,
                     timeout=self._timeout,
                     allow_redirects=False,
@@ -175,12 +176,13 @@ class Transport:
         return Throttled(self._budget.throttled(None if wait is None else wait + 1.0), endpoint=request.endpoint)
 
 
-def _in_pieces(body: str | None) -> bytes | io.BytesIO | None:
+def _payload(body: str | None) -> aiohttp.BytesPayload | io.BytesIO | None:
     """The body as it is to be sent: a large one a piece at a time, so that other calls go on beside it."""
     if body is None:
         return None
     raw = body.encode()
-    return raw if len(raw) <= LARGE_BODY else io.BytesIO(raw)
+    # told what it is, aiohttp need not find out
+    return aiohttp.BytesPayload(raw, content_type=JSON) if len(raw) <= LARGE_BODY else io.BytesIO(raw)
 
 
 async def _read(answer: aiohttp.ClientResponse, request: Request) -> bytes:

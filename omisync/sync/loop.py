@@ -12,7 +12,7 @@ from omisync.store import StoreError
 FIRST_WAIT = 0.5  # seconds after a step that failed
 LONGEST_WAIT = 5.0
 IDLE_AFTER = 30.0  # seconds without work after which polling slows down
-IDLE_FACTOR = 4.0
+IDLE_FACTOR = 6.0  # at rest a look costs a millisecond of a core that has gone to sleep, and the shop a statement
 
 
 T = TypeVar("T")

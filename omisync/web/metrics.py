@@ -118,14 +118,21 @@ class Metrics:
         ProcessCollector(registry=registry)
         GCCollector(registry=registry)
         PlatformCollector(registry=registry)
+        # the children, by their labels: to have the library look one up costs more than to count
         self._webhook_counters: dict[tuple[str, str], Counter] = {}
+        self._outbox_counters: dict[tuple[str, str], Counter] = {}
+        self._api: dict[tuple[str, str], tuple[Counter, Histogram]] = {}
         for state in OUTBOX_STATES:
             self._outbox_rows.labels(state)
 
     def request(self, endpoint: str, status: str, seconds: float) -> None:
         """A call to Omisell ended: `endpoint` is its short name, `status` a number, `timeout`, `reset`, ..."""
-        self._api_requests.labels(endpoint, status).inc()
-        self._api_seconds.labels(endpoint).observe(seconds)
+        seen = self._api.get((endpoint, status))
+        if seen is None:
+            seen = self._api_requests.labels(endpoint, status), self._api_seconds.labels(endpoint)
+            self._api[endpoint, status] = seen
+        seen[0].inc()
+        seen[1].observe(seconds)
 
     def webhook(self, event: str, outcome: str, seconds: float) -> None:
         """A push was answered. An event that Omisell's guide does not know is counted as `other`."""
@@ -138,7 +145,10 @@ class Metrics:
 
     def outbox_done(self, kind: str, outcome: str) -> None:
         """A row was finished; a failed one with the outcome `failed`."""
-        self._outbox_done.labels(kind, outcome).inc()
+        done = self._outbox_counters.get((kind, outcome))
+        if done is None:
+            done = self._outbox_counters[kind, outcome] = self._outbox_done.labels(kind, outcome)
+        done.inc()
 
     def sweep_repair(self, kind: str) -> None:
         """A sweep made a difference good."""

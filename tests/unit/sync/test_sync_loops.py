@@ -88,7 +88,7 @@ async def test_a_loop_goes_on_after_the_database_was_away_and_after_a_fault_of_i
     assert steps == []
 
 
-@pytest.mark.parametrize(("steady", "pauses"), [(False, [20.0, 20.0, 80.0]), (True, [20.0, 20.0, 20.0])])
+@pytest.mark.parametrize(("steady", "pauses"), [(False, [20.0, 20.0, 120.0]), (True, [20.0, 20.0, 20.0])])
 async def test_a_loop_that_is_idle_for_long_looks_less_often_unless_it_is_steady(
     steady: bool, pauses: list[float]
 ) -> None:
