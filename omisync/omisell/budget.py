@@ -13,7 +13,7 @@ from typing import Final, Self
 from omisync.omisell.allotment import Allotment
 from omisync.omisell.ledger import Flight, Ledger
 from omisync.omisell.pool import HANDFUL, SharedPool
-from omisync.omisell.shares import CallClass, Shares, Turns
+from omisync.omisell.shares import CLASSES, CallClass, Shares, Turns
 
 PROMISE: Final = 0.25
 """Seconds for which places are kept for a class that was told to come; ample for a claim from the database."""
@@ -191,7 +191,7 @@ class Budget:
         if self._somebody_waits() or self._goes_at(cls, now) > now:
             return None
         flight = self._take(cls, (cls, *self._promised), now)
-        self._source.plan(*(self._demand() if self._promised else (0, 0)))
+        self._source.plan(*self._kept())
         return flight
 
     def _somebody_waits(self) -> bool:
@@ -263,13 +263,21 @@ class Budget:
         return next(iter(self._turns.order(self._waiting())), None)
 
     def _waiting(self) -> set[CallClass]:
-        return {cls for cls in CallClass if self._queues[cls] or self._watchers[cls]}
+        return {cls for cls in CLASSES if self._queues[cls] or self._watchers[cls]}
+
+    def _kept(self) -> tuple[int, int]:
+        """The demand while nobody waits: what was promised, and how much of that to tokens and cancels."""
+        urgent = total = 0
+        for cls, promise in self._promised.items():
+            total += promise.places
+            urgent += promise.places if cls <= CallClass.CANCEL else 0
+        return total, urgent
 
     def _demand(self) -> tuple[int, int]:
         """How many calls wait for places, and how many of these are tokens and cancels."""
         handful = max(1, int(self._source.size * HANDFUL))
         urgent = total = 0
-        for cls in CallClass:
+        for cls in CLASSES:
             wanted = len(self._queues[cls])
             if self._watchers[cls]:
                 wanted += 1 if cls <= CallClass.CANCEL else handful  # how many will come is not known yet
@@ -290,7 +298,7 @@ class Budget:
     def _free(self, cls: CallClass) -> int:
         """How many calls of this class could go now."""
         now = self._clock()
-        ahead = (other for other in CallClass if other is cls or self._turns.before(other, cls))
+        ahead = (other for other in CLASSES if other is cls or self._turns.before(other, cls))
         if self._goes_at(cls, now) > now or any(self._queues[other] for other in ahead):
             return 0
         return self._room(cls, now)

@@ -28,6 +28,10 @@ class CallClass(IntEnum):
     SWEEP = 4
 
 
+CLASSES: Final = tuple(CallClass)
+"""To go through them for each call: the enum itself makes a generator each time."""
+
+
 @dataclass(frozen=True, slots=True)
 class Shares:
     """The part of the budget that each class gets at least while it waits; the others use what it leaves.
@@ -54,8 +58,8 @@ class Turns:
     """Counts what each waiting class is owed of its share, call by call, and so needs no clock."""
 
     def __init__(self, shares: Shares) -> None:
-        self._shares = shares
-        self._owed: dict[CallClass, float] = {cls: 0.0 for cls in CallClass if shares.of(cls) > 0}
+        self._shares = {cls: share for cls in CallClass if (share := shares.of(cls)) > 0}
+        self._owed = dict.fromkeys(self._shares, 0.0)
 
     def order(self, waiting: Collection[CallClass]) -> list[CallClass]:
         """The classes that wait, in the order in which they may go."""
@@ -67,9 +71,9 @@ class Turns:
 
     def went(self, cls: CallClass, waiting: Collection[CallClass]) -> None:
         """A call of that class went while these classes waited; its own is taken as one of them."""
-        for owed in self._owed:
+        for owed, share in self._shares.items():
             if owed is cls or owed in waiting:
-                self._owed[owed] = min(self._owed[owed] + self._shares.of(owed), MOST_OWED)
+                self._owed[owed] = min(self._owed[owed] + share, MOST_OWED)
         if cls in self._owed:
             self._owed[cls] = max(0.0, self._owed[cls] - 1.0)
 
