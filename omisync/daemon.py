@@ -297,7 +297,7 @@ class Daemon:
     async def _watch(self, sender: Sender, refresher: Refresher, hooks: Wake, notices: Wake) -> None:
         interval = self._settings.outbox.poll_interval
         wakes = {
-            "adds": lambda: sender.wake("order.add"),
+            "adds": sender.adds_due,
             "cancels": lambda: sender.wake("order.cancel"),
             "pushes": refresher.wake,
             "wanted": lambda: refresher.wake_fetches(owed=False),

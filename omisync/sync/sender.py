@@ -66,16 +66,19 @@ class Sender:
         self._log = structlog.get_logger("sender")
 
     def wake(self, *kinds: Kind) -> None:
-        """Rows of these kinds are due: they are claimed without looking first. Without a kind: look now."""
-        for kind in kinds:
-            self._has_more[kind] = True
+        """There may be new rows, of these kinds or of any: look now."""
         for kind in kinds or self._wakes:
             self._wakes[kind].set()
 
+    def adds_due(self) -> None:
+        """Adds are due: they are claimed without another look."""
+        self._has_more["order.add"] = True
+        self.wake("order.add")
+
     def notified(self) -> None:
         """The shop has written rows: adds, nearly always."""
-        self.wake()
-        self.wake("order.add")
+        self.wake("order.cancel")
+        self.adds_due()
 
     async def run(self, grace: float) -> None:
         """Works until `stop`; then waits for calls in flight at most `grace` seconds and gives leases back."""

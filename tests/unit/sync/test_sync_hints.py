@@ -1,0 +1,77 @@
+"""What a sender asks its database when it is told of rows: adds that are due it claims, for anything else it looks."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from omisync.store import Claim, Kind
+from omisync.sync.sender import Sender
+
+
+class Empty:
+    """An outbox with nothing in it, a budget with room, a breaker that is closed: writes down what it is asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    async def passable(self) -> None:
+        return
+
+    async def wait_available(self, _: object) -> int:
+        return 10
+
+    def brings(self, _: object, __: int) -> None:
+        return
+
+    async def annul(self) -> list[Kind]:
+        self.asked.append("annul")
+        return []
+
+    async def is_due(self, kind: Kind) -> bool:
+        self.asked.append(f"is {kind} due")
+        return False
+
+    async def claim(self, kind: Kind, _: int) -> list[Claim]:
+        self.asked.append(f"claim {kind}")
+        return []
+
+    async def renew(self, _: object) -> set[object]:
+        return set()
+
+
+async def rest() -> None:
+    """Until all that can go on has gone on: no part of this waits for anything outside the loop."""
+    for _ in range(100):
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize(
+    ("tell", "asked"),
+    [
+        (lambda sender: sender.adds_due(), ["claim order.add"]),
+        (lambda sender: sender.wake("order.add"), ["is order.add due"]),
+        (lambda sender: sender.wake("order.cancel"), ["annul", "is order.cancel due"]),
+        (lambda sender: sender.notified(), ["annul", "claim order.add", "is order.cancel due"]),
+        (lambda sender: sender.wake(), ["annul", "is order.add due", "is order.cancel due"]),
+    ],
+    ids=["adds are due", "look for adds", "look for cancels", "notified", "look"],
+)
+async def test_only_adds_that_are_known_to_be_due_are_claimed_without_a_look(
+    tell: Callable[[Sender], None], asked: list[str]
+) -> None:
+    house: Any = Empty()
+    sender = Sender(house, house, house, house, house, house, concurrency=3, interval=60.0)
+    running = asyncio.create_task(sender.run(1.0))
+    await rest()
+    house.asked.clear()
+    tell(sender)
+    await rest()
+    assert sorted(house.asked) == asked
+    house.asked.clear()
+    sender.wake("order.add")
+    await rest()
+    assert house.asked == ["is order.add due"]  # what was told once is not believed twice
+    sender.stop()
+    await asyncio.wait_for(running, 5)
