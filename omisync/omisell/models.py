@@ -24,6 +24,8 @@ NUMBER_LENGTH: Final = 255
 
 def integer(value: object) -> int | None:
     """A whole number however it is written (7, 7.0, "7", " 7.0 "), else None; also None beyond a bigint."""
+    if type(value) is int:  # as nearly all are
+        return value if -BIGINT_MAX - 1 <= value <= BIGINT_MAX else None
     if isinstance(value, str):
         value = _number(value)
     if isinstance(value, float):
@@ -44,6 +46,8 @@ def moment(value: object) -> int | None:
 
 def text(value: object) -> str | None:
     """A text without blanks around it; numbers become text; None for an empty one and for anything else."""
+    if type(value) is str:  # as nearly all are
+        return value.strip() or None
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
     return str(value).strip() or None

@@ -10,7 +10,7 @@ from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictStr, ValidationError
 
-from omisync.omisell.models import NUMBER_LENGTH, integer, moment, number, text
+from omisync.omisell.models import BIGINT_MAX, NUMBER_LENGTH, integer, moment, number, text
 from omisync.omisell.strict_json import loads
 
 ORDER_EVENTS: Final = frozenset(
@@ -92,8 +92,7 @@ def parse_push(body: bytes) -> Push:
     data = payload.get("data")
     named = data if isinstance(data, dict) else {}
     if event in ORDER_EVENTS:
-        checked = _checked(data)
-        status_id, updated_time = checked.status_id, checked.updated_time
+        status_id, updated_time = _checked(data)
     else:
         status_id, updated_time = integer(named.get("status_id")), integer(named.get("updated_time"))
     category = _CATEGORIES.get(event.partition(".")[0], "other") if "." in event else "other"
@@ -151,17 +150,49 @@ class _OrderData(BaseModel):
     created_time: _Whole = None
 
 
-_NOTHING: Final = _OrderData()
+_TEXTS: Final = ("order_number", "omisell_order_number", "status_name")
+_WHOLES: Final = ("status_id", "updated_time", "created_time")
+DIGITS: Final = 18
+"""As many always fit a bigint."""
 
 
-def _checked(data: object) -> _OrderData:
-    """Raise BadPush naming the first field of an order event's `data` that is not as documented."""
+def _checked(data: object) -> tuple[int | None, int | None]:
+    """`status_id` and `updated_time` of an order event's `data`.
+
+    Raises:
+        BadPush: names the first field that is not as documented.
+    """
     if data is None:
-        return _NOTHING  # names no order: kept as unhandled
+        return None, None  # names no order: kept as unhandled
+    if isinstance(data, dict) and (plain := _as_documented(data)) is not None:
+        return plain
     try:
-        return _OrderData.model_validate(data)
+        checked = _OrderData.model_validate(data)
     except ValidationError as error:
         fault = error.errors(include_url=False, include_context=False, include_input=False)[0]
         path = ".".join(["data", *(str(part) for part in fault["loc"][:1])])
         why = "must be an object" if fault["type"] == "model_type" else fault["msg"]
         raise BadPush(path, why.removeprefix("Value error, ")) from None
+    return checked.status_id, checked.updated_time
+
+
+def _as_documented(data: dict[str, object]) -> tuple[int | None, int | None] | None:
+    """The same without the model, at a third of its cost, where all is plainly as documented; else None.
+
+    As in the guide's sample, a whole number may be a number or a string of digits [guide 5.2].
+    """
+    for name in _TEXTS:
+        word = data.get(name)
+        if word is not None and (type(word) is not str or len(word) > NUMBER_LENGTH):
+            return None
+    wholes: dict[str, int | None] = {}
+    for name in _WHOLES:
+        whole = data.get(name)
+        if type(whole) is str and len(whole) <= DIGITS and whole.isascii() and whole.isdigit():
+            whole = int(whole)
+        if whole is None or (type(whole) is int and 0 <= whole <= BIGINT_MAX):
+            wholes[name] = whole
+        else:
+            return None
+    fulfilled = data.get("is_fulfilled")
+    return (wholes["status_id"], wholes["updated_time"]) if fulfilled is None or type(fulfilled) is bool else None

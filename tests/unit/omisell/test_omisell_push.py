@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omisync.omisell import ORDER_EVENTS, BadPush, Push, parse_push
+from omisync.omisell import ORDER_EVENTS, BadPush, Push, parse_push, push
+from omisync.omisell.push import _TEXTS, _WHOLES, _as_documented, _OrderData
 
 GUIDE = b"""{
 "data": {
@@ -104,6 +105,30 @@ def test_an_order_event_that_breaks_its_types_names_the_field(data: object, fiel
 @pytest.mark.parametrize("value", ["", None, 0, "0", " 500 ", 500.0, "5e2"])
 def test_numbers_may_be_strings_empty_or_missing(value: object) -> None:
     assert parse_push(body(data={"status_id": value, "updated_time": ""})).updated_time is None
+
+
+_WORDS = ["OD1", "", "12", "007", " 7", "1_000", 18 * "9", 19 * "9", "\u0661", 255 * "x", 256 * "x"]
+_VALUES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-2, 2**63 + 1),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.text(max_size=300),
+    st.sampled_from([*_WORDS, 2**63 - 1, 2**63, 1_700_000_000, [], {}]),
+)
+
+
+@given(st.dictionaries(st.sampled_from([*_TEXTS, *_WHOLES, "is_fulfilled", "else"]), _VALUES))
+def test_what_is_taken_without_the_model_the_model_takes_as_well(data: dict[str, object]) -> None:
+    if (plain := _as_documented(data)) is not None:
+        taken = _OrderData.model_validate(data)
+        assert plain == (taken.status_id, taken.updated_time)
+
+
+@pytest.mark.parametrize("raw", [GUIDE, GUIDE.replace(b'"500"', b"500"), GUIDE.replace(b'"1719638000"', b"null")])
+def test_the_guides_own_sample_needs_no_model(raw: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(push, "_OrderData", None)
+    assert parse_push(raw).status_id == 500
 
 
 def test_other_events_are_not_checked() -> None:
