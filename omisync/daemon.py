@@ -305,7 +305,7 @@ class Daemon:
             "hooks": hooks.set,
             "notices": notices.set,
         }
-        watch = Watch(lambda: due(self._database), wakes, interval)
+        watch = Watch(lambda: sender.front.look(lambda since: due(self._database, since)), wakes, interval)
         await forever("watch", watch.step, interval=interval, wake=Wake(), stopping=self._stopping)
 
     @contextlib.asynccontextmanager

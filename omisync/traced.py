@@ -126,10 +126,10 @@ class TracedOutbox(Outbox):
         super().__init__(database, hooks)
         self._traces = traces
 
-    async def claim(self, kind: Kind, most: int) -> list[Claim]:
+    async def claim(self, kind: Kind, most: int, since: float | None = None) -> list[Claim]:
         """Takes rows that are due."""
         began = time.monotonic()
-        claims = await super().claim(kind, most)
+        claims = await super().claim(kind, most, since)
         seconds = time.monotonic() - began
         for claim in claims:
             self._traces.record(

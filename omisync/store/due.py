@@ -18,12 +18,16 @@ class Due:
     notices: bool
 
 
-async def due(database: Database) -> Due:
+async def due(database: Database, since: float | None = None) -> Due:
     """What there is to do now.
+
+    Args:
+        database: asked.
+        since: of adds, only those that are due from then on (Unix seconds), and nothing that a dead worker left behind.
 
     Raises:
         StoreError: it cannot be asked.
     """
-    row = await database.row("due.anything")
+    row = await database.row("due.anything", since=since)
     assert row is not None  # noqa: S101 - a query without FROM has one row
     return Due(**dict(row))

@@ -42,6 +42,7 @@ class Claim:
         settling_for: seconds since the wait began after which "not listed" may be believed; None if it has not begun.
         list_lag: the greatest lag of Omisell's list, in seconds, that any replica has seen lately.
         created_time: Unix seconds, when the shop enqueued it.
+        due_since: Unix seconds, from when on it may be claimed.
         omisell_order_number: Omisell's number, if `orders` has it already.
     """
 
@@ -57,6 +58,7 @@ class Claim:
     settling_for: float | None
     list_lag: float
     created_time: int
+    due_since: float
     omisell_order_number: str | None
     status_id: int | None
 
@@ -97,11 +99,17 @@ class Outbox:
         self._hooks = hooks
         self._finishing: GroupCommit[Ending, bool] = GroupCommit(self._finish, most=hooks.group, writers=hooks.writers)
 
-    async def claim(self, kind: Kind, most: int) -> list[Claim]:
-        """Takes up to `most` rows that are due, under one fresh lease of `LEASE_SECONDS`."""
+    async def claim(self, kind: Kind, most: int, since: float | None = None) -> list[Claim]:
+        """Takes up to `most` rows that are due, under one fresh lease of `LEASE_SECONDS`.
+
+        Args:
+            kind: of the rows.
+            most: how many.
+            since: only what is due from then on (Unix seconds), and nothing that a dead worker left behind.
+        """
         token = uuid.uuid4()
         rows = await self._database.rows(
-            "outbox.claim", kind=kind, most=most, lease_token=token, lease_seconds=LEASE_SECONDS
+            "outbox.claim", kind=kind, most=most, since=since, lease_token=token, lease_seconds=LEASE_SECONDS
         )
         return [_claim(row, token) for row in rows]
 
@@ -176,6 +184,7 @@ def _claim(row: Record, token: uuid.UUID) -> Claim:
         settling_for=row["settling_for"],
         list_lag=row["list_lag"],
         created_time=row["created_time"],
+        due_since=row["due_since"],
         omisell_order_number=row["omisell_order_number"],
         status_id=row["status_id"],
     )

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
@@ -15,6 +15,7 @@ from omisync.sync.add import Adder
 from omisync.sync.breaker import Breaker
 from omisync.sync.cancel import Canceller
 from omisync.sync.flight import RENEW_EVERY, Flight, Held, LeaseLost
+from omisync.sync.front import Front
 from omisync.sync.listing import Incomplete
 from omisync.sync.loop import Wake, forever, unless_set
 from omisync.sync.ports import Around, BudgetView, Counters, untraced
@@ -61,6 +62,7 @@ class Sender:
         self._deciding: dict[Kind, int] = {"order.cancel": 0, "order.add": 0}
         self._freed: dict[Kind, asyncio.Event] = {"order.cancel": asyncio.Event(), "order.add": asyncio.Event()}
         self._has_more: dict[Kind, bool] = {"order.cancel": False, "order.add": False}
+        self.front = Front()
         self._stopping = asyncio.Event()
         self._wakes: dict[Kind, Wake] = {"order.cancel": Wake(), "order.add": Wake()}
         self._log = structlog.get_logger("sender")
@@ -121,7 +123,7 @@ class Sender:
             return False
         most = min(self._free(kind), room)  # places have become free meanwhile
         asked_at = since_boot()
-        claims = await self._outbox.claim(kind, most)
+        claims = await self._claim(kind, most)
         for claim in claims:
             held = self._flight.take(claim.id, claim.lease_token, asked_at)
             self._deciding[kind] += 1
@@ -132,6 +134,11 @@ class Sender:
         if not self._has_more[kind]:
             self._budget.brings(cls, len(claims))
         return self._has_more[kind]
+
+    async def _claim(self, kind: Kind, most: int) -> Sequence[Claim]:
+        if kind == "order.add":
+            return await self.front.claim(lambda since: self._outbox.claim(kind, most, since))
+        return await self._outbox.claim(kind, most)
 
     def _free(self, kind: Kind) -> int:
         """Places for calls. An ending that is being written takes none, as long as there are no more of them."""

@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar
 
 from omisync.store import Claim, Database, Fetch, Hooks, Orders, Outbox, Snapshot
 from omisync.store.operator import Operator
+from omisync.sync.front import Front
 from tests.bench.archive import filled, kept
 from tests.bench.figures import Finding, Series, number, verdict
 from tests.bench.ground import Ground, ground, payload
@@ -55,6 +56,7 @@ class _House:
     def __init__(self, database: Database, connection: Any) -> None:
         hooks = Hooks(database, None, 5.0)
         self.outbox = Outbox(database, hooks)
+        self.front = Front()
         self.orders = Orders(database, hooks)
         self.operator = Operator(database)
         self.sql = connection
@@ -63,6 +65,10 @@ class _House:
         """So many new adds."""
         await self.sql.execute(ENQUEUE, f"H{time.time_ns()}-", json.dumps(payload()), count)
 
+    async def claim(self, count: int) -> Sequence[Claim]:
+        """As the sender does."""
+        return await self.front.claim(lambda since: self.outbox.claim("order.add", count, since))
+
     async def finish(self, claims: Sequence[Claim]) -> None:
         """As one group commit does."""
         await asyncio.gather(*(self.outbox.finish(ending(claim)) for claim in claims))
@@ -70,7 +76,7 @@ class _House:
     async def through(self, count: int) -> int:
         """So many rows enqueued, claimed and finished."""
         await self.enqueue(count)
-        claims = await self.outbox.claim("order.add", count)
+        claims = await self.claim(count)
         await self.finish(claims)
         return len(claims)
 
@@ -106,8 +112,8 @@ async def _hot(house: _House, repeats: int) -> dict[str, Series]:
     await house.enqueue(PENDING)
     for turn in range(repeats):
         await timed("is anything due", house.outbox.is_due("order.add"))
-        one = await timed("claim of 1", house.outbox.claim("order.add", 1))
-        claims = await timed(f"claim of {CLAIM}", house.outbox.claim("order.add", CLAIM))
+        one = await timed("claim of 1", house.claim(1))
+        claims = await timed(f"claim of {CLAIM}", house.claim(CLAIM))
         await timed(f"finish of {CLAIM}", house.finish(claims))
         await house.finish(one)
         await timed("look for annulled", house.outbox.annul())

@@ -47,5 +47,11 @@ async def test_a_lease_is_there_again_by_the_next_look_and_later_transactions_wa
 
 async def test_a_claim_of_the_outbox_is_on_disk_before_anything_is_sent(house: Any) -> None:
     await house.add("WEB-1")
-    claimed: dict[str, object] = {"kind": "order.add", "most": 1, "lease_token": LEASE, "lease_seconds": 15.0}
+    claimed: dict[str, object] = {
+        "kind": "order.add",
+        "most": 1,
+        "since": None,
+        "lease_token": LEASE,
+        "lease_seconds": 15.0,
+    }
     assert await at_commit(house, "outbox.claim", **claimed) == "on"

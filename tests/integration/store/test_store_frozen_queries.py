@@ -59,7 +59,7 @@ async def enqueued(old: asyncpg.Connection, number: str) -> int:
 
 async def claimed(old: asyncpg.Connection, kind: str = "order.add") -> list[Any]:
     assert (await asked(old, "outbox.is_due", kind=kind))[0][0] is True
-    return await asked(old, "outbox.claim", kind=kind, most=10, lease_token=LEASE, lease_seconds=15.0)
+    return await asked(old, "outbox.claim", kind=kind, most=10, since=None, lease_token=LEASE, lease_seconds=15.0)
 
 
 async def finished(old: asyncpg.Connection, outbox_id: int, **more: object) -> list[Any]:
@@ -154,7 +154,7 @@ async def test_one_that_misses_what_a_migration_took_is_not(old: asyncpg.Connect
 
 async def test_an_order_goes_its_whole_way(old: asyncpg.Connection) -> None:
     outbox_id = await enqueued(old, "A-1")
-    (due,) = await asked(old, "due.anything")
+    (due,) = await asked(old, "due.anything", since=None)
     assert due["adds"] is True
     (claim,) = await claimed(old)
     assert (claim["id"], claim["order_number"], claim["uncertain"]) == (outbox_id, "A-1", False)

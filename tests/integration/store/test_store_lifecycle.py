@@ -226,6 +226,17 @@ async def test_the_lists_lag_is_the_greatest_age_at_which_an_added_order_was_mis
     assert await house.sql.fetchval("SELECT count(*) FROM omisync.list_lag") == 1
 
 
+async def test_a_look_with_a_beginning_sees_what_is_due_from_then_on_and_nothing_left_behind(house: Any) -> None:
+    await house.add("A-1")
+    at = await house.sql.fetchval("SELECT extract(epoch FROM available_at)::float8 FROM omisync.outbox")
+    assert await due(house.database, at) == replace(NOTHING, adds=True)
+    assert await due(house.database, at + 1) == NOTHING
+    await house.outbox.claim("order.add", 1)
+    await house.sql.execute("UPDATE omisync.outbox SET lease_until = now() - interval '1 s'")
+    assert await due(house.database, at) == NOTHING
+    assert await due(house.database) == replace(NOTHING, adds=True)
+
+
 async def test_one_look_tells_what_there_is_to_do(house: Any) -> None:
     assert await due(house.database) == NOTHING
     await house.add("A-1")

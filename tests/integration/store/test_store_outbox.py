@@ -23,6 +23,22 @@ async def claim_one(outbox: Outbox, kind: Any = "order.add") -> Claim:
     return claim
 
 
+async def test_with_a_beginning_only_what_is_due_from_then_on_is_taken_and_nothing_left_behind(house: Any) -> None:
+    for number, age in (("A-1", 30), ("A-2", 20), ("A-3", 10)):
+        outbox_id = await house.add(number)
+        await house.sql.execute(
+            "UPDATE omisync.outbox SET available_at = now() - make_interval(secs => $2) WHERE id = $1", outbox_id, age
+        )
+    (oldest,) = await house.outbox.claim("order.add", 1)
+    assert oldest.order_number == "A-1"
+    await house.sql.execute("UPDATE omisync.outbox SET lease_until = now() - interval '1 s' WHERE state = 'sending'")
+    late = await house.sql.fetchval("SELECT extract(epoch FROM max(available_at))::float8 FROM omisync.outbox")
+    assert await house.outbox.claim("order.add", 9, late + 1) == []
+    (third,) = await house.outbox.claim("order.add", 9, late)
+    assert (third.order_number, third.due_since) == ("A-3", late)
+    assert [claim.order_number for claim in await house.outbox.claim("order.add", 9)] == ["A-1", "A-2"]
+
+
 async def test_the_same_payload_again_returns_the_row_that_is_there(house: Any) -> None:
     first = await house.add("A-1")
     assert await house.add("A-1") == first

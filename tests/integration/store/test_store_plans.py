@@ -79,6 +79,7 @@ def values(query: str, parameter: str) -> Any:
     known: dict[str, Any] = {
         "kind": "order.add",
         "most": 50,
+        "since": 1_760_000_000.0,
         "lease_token": uuid.UUID(int=1),
         "lease_tokens": [uuid.UUID(int=1) for _ in some],
         "lease_seconds": 15.0,

@@ -84,7 +84,7 @@ class OneRow:
     async def is_due(self, kind: Kind) -> bool:
         return True
 
-    async def claim(self, kind: Kind, most: int) -> list[Claim]:
+    async def claim(self, kind: Kind, most: int, since: float | None = None) -> list[Claim]:
         self._on_claim()
         told: dict[str, Any] = {
             "kind": kind,
@@ -97,6 +97,7 @@ class OneRow:
             "settling_for": None,
             "list_lag": 0.0,
             "created_time": 1_790_000_000,
+            "due_since": 1_790_000_000.0,
             "omisell_order_number": None,
             "status_id": None,
         }

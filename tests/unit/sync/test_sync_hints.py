@@ -33,7 +33,7 @@ class Empty:
         self.asked.append(f"is {kind} due")
         return False
 
-    async def claim(self, kind: Kind, _: int) -> list[Claim]:
+    async def claim(self, kind: Kind, _: int, __: float | None = None) -> list[Claim]:
         self.asked.append(f"claim {kind}")
         return []
 

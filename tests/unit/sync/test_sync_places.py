@@ -43,11 +43,11 @@ class Endless:
     async def annul(self) -> list[Kind]:
         return []
 
-    async def claim(self, kind: Kind, most: int) -> list[Claim]:
+    async def claim(self, kind: Kind, most: int, _: float | None = None) -> list[Claim]:
         if kind == "order.cancel":
             return []
         told: dict[str, Any] = dict.fromkeys(Claim.__slots__)
-        told |= {"kind": kind, "lease_token": uuid.uuid4(), "attempts": 0, "uncertain": False}
+        told |= {"kind": kind, "lease_token": uuid.uuid4(), "attempts": 0, "uncertain": False, "due_since": 0.0}
         rows = [Claim(**told | {"id": OutboxId(self.claimed + n), "order_number": f"A-{n}"}) for n in range(most)]
         async with self.asked:
             self.claimed += most

@@ -110,6 +110,7 @@ def claim(**more: Any) -> Claim:
         "settling_for": None,
         "list_lag": 0.0,
         "created_time": 1_790_000_000,
+        "due_since": 1_790_000_000.0,
         "omisell_order_number": None,
         "status_id": None,
     }

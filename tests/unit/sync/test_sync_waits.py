@@ -33,7 +33,7 @@ class Spent:
     def brings(self, cls: CallClass, calls: int) -> None:
         return
 
-    async def claim(self, kind: str, most: int) -> list[Any]:
+    async def claim(self, kind: str, most: int, since: float | None = None) -> list[Any]:
         self.claims += 1
         return []
 

@@ -1,14 +1,18 @@
 -- What there is to do at all, in one look: an idle daemon asks nothing else.
 
--- name: anything()
+-- name: anything(since)
 -- Each min is read from its index's beginning, whatever the statistics say of the archive. A cancel that only waits counts
--- as well: `annul` looks at it.
+-- as well: `annul` looks at it. With :since, Unix seconds, only of adds that are due from then on, and nothing that was
+-- left behind by a dead worker.
 SELECT
     NOT EXISTS (SELECT FROM omisync.pauses WHERE kind = 'order.add')
-        AND (coalesce((SELECT min(available_at) FROM omisync.outbox WHERE state = 'pending' AND kind = 'order.add') <= now(), false)
-             OR EXISTS (SELECT FROM omisync.outbox WHERE state = 'sending' AND kind = 'order.add' AND lease_until < now())) AS adds,
+        AND (coalesce((SELECT min(available_at) FROM omisync.outbox WHERE state = 'pending' AND kind = 'order.add'
+                       AND available_at >= coalesce(to_timestamp(:since::float8), '-infinity')) <= now(), false)
+             OR :since::float8 IS NULL
+                AND EXISTS (SELECT FROM omisync.outbox WHERE state = 'sending' AND kind = 'order.add' AND lease_until < now())) AS adds,
     (SELECT min(available_at) FROM omisync.outbox WHERE state = 'pending' AND kind = 'order.cancel') IS NOT NULL
-        OR EXISTS (SELECT FROM omisync.outbox WHERE state = 'sending' AND kind = 'order.cancel' AND lease_until < now()) AS cancels,
+        OR :since::float8 IS NULL
+           AND EXISTS (SELECT FROM omisync.outbox WHERE state = 'sending' AND kind = 'order.cancel' AND lease_until < now()) AS cancels,
     (SELECT min(id) FROM omisync.inbox WHERE state = 'new') IS NOT NULL AS pushes,
     coalesce(least((SELECT min(available_at) FROM omisync.refreshes WHERE lease_token IS NULL AND priority = 0),
                    (SELECT min(available_at) FROM omisync.refreshes WHERE lease_token IS NULL AND priority = 1)) <= now(), false)

@@ -60,15 +60,17 @@ SELECT NOT EXISTS (SELECT FROM omisync.pauses WHERE kind = :kind)
     AND (coalesce((SELECT min(available_at) FROM omisync.outbox WHERE state = 'pending' AND kind = :kind) <= now(), false)
          OR EXISTS (SELECT FROM omisync.outbox WHERE state = 'sending' AND kind = :kind AND lease_until < now()));
 
--- name: claim(kind, most, lease_token, lease_seconds)
+-- name: claim(kind, most, since, lease_token, lease_seconds)
 -- Takes what is due, oldest first, under one lease, and whatever a dead worker left behind. Only the first unfinished
 -- row of an order is taken, nothing that is paused, and neither add nor cancel where `annul` is about to end both. What
 -- else there is of an order is looked for row by row (OFFSET 0 keeps Postgres from making a join with the whole backlog
--- of it), as few are taken.
+-- of it), as few are taken. With :since, Unix seconds, only what was due from then on, and nothing that was left behind:
+-- what was taken long ago may still be in the indexes, and is not walked over each time.
 WITH due AS (
     SELECT o.id, o.maybe_sent_at, false AS expired
     FROM omisync.outbox AS o
     WHERE o.state = 'pending' AND o.kind = :kind AND o.available_at <= now()
+      AND o.available_at >= coalesce(to_timestamp(:since::float8), '-infinity')
       AND NOT EXISTS (
           SELECT FROM omisync.outbox AS e
           WHERE e.order_number = o.order_number AND e.id < o.id AND e.state IN ('pending', 'sending') OFFSET 0)
@@ -89,7 +91,7 @@ WITH due AS (
 ), left_behind AS (
     SELECT o.id, o.maybe_sent_at, true AS expired
     FROM omisync.outbox AS o
-    WHERE o.state = 'sending' AND o.kind = :kind AND o.lease_until < now()
+    WHERE o.state = 'sending' AND o.kind = :kind AND o.lease_until < now() AND :since::float8 IS NULL
       AND NOT EXISTS (SELECT FROM omisync.pauses AS p WHERE p.kind = :kind)
     LIMIT :most
     FOR UPDATE OF o SKIP LOCKED
