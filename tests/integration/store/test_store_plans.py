@@ -202,6 +202,26 @@ async def test_the_guard_sees_a_table_and_an_index_that_are_read_as_a_whole(larg
     assert whole_reads(json.loads(by_index)[0]["Plan"], indexes) == ["all of inbox_pkey, for a filter"]
 
 
+@pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
+@pytest.mark.asyncio(loop_scope="module")
+async def test_an_ending_is_looked_for_by_its_id_however_few_rows_are_said_to_be_sent(
+    large: asyncpg.Connection, mode: str
+) -> None:
+    nodes = list(all_nodes(await plan(large, "outbox.finish", mode)))
+    assert {node["Index Name"] for node in nodes if node.get("Alias") == "o" and "Index Name" in node} == {
+        "outbox_pkey"
+    }
+
+
+@pytest.mark.parametrize("name", ["outbox.claim", "due.anything"])
+@pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
+@pytest.mark.asyncio(loop_scope="module")
+async def test_adds_are_looked_for_from_where_it_is_said_on(large: asyncpg.Connection, name: str, mode: str) -> None:
+    nodes = all_nodes(await plan(large, name, mode))
+    where = [node["Index Cond"] for node in nodes if node.get("Index Name") == "outbox_due"]
+    assert any("available_at >= COALESCE(" in each or "available_at >= '" in each for each in where), where
+
+
 @pytest.mark.asyncio(loop_scope="module")
 async def test_the_depths_are_counted_without_the_archive(large: asyncpg.Connection) -> None:
     found = whole_reads(await plan(large, "operator.depths", "force_generic_plan"), await total_indexes(large))
@@ -222,6 +242,13 @@ async def plan(connection: asyncpg.Connection, name: str, mode: str) -> Mapping[
         found = await statement.explain(*arguments)
     whole: Mapping[str, Any] = found[0]["Plan"]
     return whole
+
+
+def all_nodes(node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The plan's nodes, from the top."""
+    yield node
+    for child in node.get("Plans", ()):
+        yield from all_nodes(child)
 
 
 async def total_indexes(connection: asyncpg.Connection) -> set[str]:

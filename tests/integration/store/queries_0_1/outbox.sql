@@ -129,7 +129,9 @@ RETURNING id;
 
 -- name: finish(ids, lease_tokens, states, outcomes, errors, spent, delays, reached, settlings, events, sources, event_data, omisell_order_numbers, status_ids, status_names, finals, updated_times, shop_ids)
 -- Ends claims, many at once: what is done is mapped and told, what failed says why, what is to be tried again goes back
--- with its delay. A claim whose lease has gone to somebody else changes nothing: it is absent from the answer.
+-- with its delay. A claim whose lease has gone to somebody else changes nothing: it is absent from the answer. That the
+-- row is being sent is not asked: only such a row has a lease (outbox_leased), and asked for, Postgres would look through
+-- the index of them, small by its statistics, with all that went through it beside an open transaction.
 WITH r AS (
     SELECT * FROM unnest(
         :ids::bigint[], :lease_tokens::uuid[], :states::text[], :outcomes::text[], :errors::text[], :spent::integer[],
@@ -155,7 +157,7 @@ WITH r AS (
         lease_token = NULL,
         lease_until = NULL
     FROM r
-    WHERE o.id = r.id AND o.state = 'sending' AND o.lease_token = r.lease_token
+    WHERE o.id = r.id AND o.lease_token = r.lease_token
     RETURNING r.*, o.order_number
 ), mapped AS (
     INSERT INTO omisync.orders AS k (order_number, omisell_order_number, shop_id, status_id, status_name, is_final,
