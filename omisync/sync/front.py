@@ -40,7 +40,7 @@ class Front:
 
     async def claim(self, ask: Callable[[float | None], Awaitable[Sequence[Claim]]]) -> Sequence[Claim]:
         """Claims, and remembers where that began."""
-        claims = await self._timed("claim", ask)
+        claims = await self._timed("claim", self.since("claim"), ask)
         queued = [claim.due_since for claim in claims if not claim.expired]
         if queued:
             self._oldest = min(queued)
@@ -48,14 +48,14 @@ class Front:
 
     async def look(self, ask: Callable[[float | None], Awaitable[Due]]) -> Due:
         """Looks what there is to do. Adds that only a look at all has found are claimed by a claim of all."""
-        whole = self.since("look") is None
-        found = await self._timed("look", ask)
-        if whole and found.adds:
+        since = self.since("look")
+        found = await self._timed("look", since, ask)
+        if since is None and found.adds:
             self._whole_at["claim"] = -math.inf
         return found
 
-    async def _timed(self, purpose: Purpose, ask: Callable[[float | None], Awaitable[T]]) -> T:
-        since, began = self.since(purpose), self._clock()
+    async def _timed(self, purpose: Purpose, since: float | None, ask: Callable[[float | None], Awaitable[T]]) -> T:
+        began = self._clock()
         found = await ask(since)
         if since is None:
             now = self._clock()

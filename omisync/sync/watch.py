@@ -31,7 +31,7 @@ class Watch:
         """One look; True if there was something, after the interval."""
         began = time.monotonic()
         due = await self._look()
-        rest = REST * (time.monotonic() - began)
+        rest = min(REST * (time.monotonic() - began), FALLBACK)  # one that was held up once is no reason to look away
         woken = [wake for name, wake in self._wakes.items() if getattr(due, name)]
         for wake in woken:
             wake()

@@ -8,22 +8,14 @@ import pytest
 
 from omisync.store import Claim, Kind
 from omisync.sync.sender import Sender
+from tests.unit.sync.open_house import OpenHouse, rest
 
 
-class Empty:
-    """An outbox with nothing in it, a budget with room, a breaker that is closed: writes down what it is asked."""
+class Empty(OpenHouse):
+    """And an outbox with nothing in it: writes down what it is asked."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
-
-    async def passable(self) -> None:
-        return
-
-    async def wait_available(self, _: object) -> int:
-        return 10
-
-    def brings(self, _: object, __: int) -> None:
-        return
 
     async def annul(self) -> list[Kind]:
         self.asked.append("annul")
@@ -39,12 +31,6 @@ class Empty:
 
     async def renew(self, _: object) -> set[object]:
         return set()
-
-
-async def rest() -> None:
-    """Until all that can go on has gone on: no part of this waits for anything outside the loop."""
-    for _ in range(100):
-        await asyncio.sleep(0)
 
 
 @pytest.mark.parametrize(

@@ -9,24 +9,9 @@ from omisync.store import Claim, Ending, Kind
 from omisync.store.outbox import OutboxId
 from omisync.sync.flight import Held
 from omisync.sync.sender import Sender
+from tests.unit.sync.open_house import OpenHouse, rest
 
 PLACES = 3
-
-
-class Nothing:
-    """Budget, breaker, counters: nothing holds a call up."""
-
-    async def passable(self) -> None:
-        return
-
-    async def wait_available(self, _: object) -> int:
-        return 100
-
-    def brings(self, _: object, __: int) -> None:
-        return
-
-    def outbox_done(self, _: str, __: str) -> None:
-        return
 
 
 class Endless:
@@ -76,14 +61,8 @@ class Calling:
         return Ending(claim, "done", "added")
 
 
-async def rest() -> None:
-    """Until all that can go on has gone on: no part of this waits for anything outside the loop."""
-    for _ in range(100):
-        await asyncio.sleep(0)
-
-
 async def test_a_place_is_free_when_its_call_is_over_and_endings_have_as_many() -> None:
-    outbox, adder, nothing = Endless(), Calling(), Nothing()
+    outbox, adder, nothing = Endless(), Calling(), OpenHouse()
     parts: tuple[Any, ...] = (outbox, adder, adder, nothing, nothing, nothing)
     sender = Sender(*parts, concurrency=PLACES, interval=60.0)
     running = asyncio.create_task(sender.run(10.0))

@@ -28,7 +28,7 @@ async def test_who_has_something_to_do_is_woken_and_nobody_else() -> None:
     assert woken == list(names)
 
 
-@pytest.mark.parametrize(("took", "waited"), [(0.001, []), (0.5, [4.5])])
+@pytest.mark.parametrize(("took", "waited"), [(0.001, []), (0.5, [4.5]), (10.0, [5.0])])
 async def test_a_look_that_takes_long_is_followed_by_a_rest(
     took: float, waited: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
