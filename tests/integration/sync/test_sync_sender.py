@@ -427,7 +427,8 @@ async def test_a_lease_that_ran_out_before_the_request_gives_the_row_back_as_not
 
 
 async def test_an_answer_that_comes_after_the_lease_has_gone_changes_nothing(shop: Shop) -> None:
-    shop.simulator.faults.set("hang_after", endpoints=("order.add",), seconds=1, times=1)
+    # longer than a row that was left behind may wait for a look at all rows
+    shop.simulator.faults.set("hang_after", endpoints=("order.add",), seconds=5, times=1)
     row = await shop.add("A-1")
     shop.start()
     await shop.simulator.wait_for(lambda: shop.times("A-1") == 1, SECONDS)
