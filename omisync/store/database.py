@@ -3,19 +3,31 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 import asyncpg
 import structlog
 
 from omisync.store.errors import StoreError, StoreMisused, StoreUnavailable
-from omisync.store.sql import Queries, Query
+from omisync.store.sql import Queries
 
 CONNECT_TIMEOUT = 5.0  # seconds for one connection to come up
 ACQUIRE_TIMEOUT = 5.0  # seconds to wait for a free connection of the pool
 COMMAND_TIMEOUT = 15.0  # seconds for one statement of the daemon
 IDLE_LIFETIME = 300.0  # seconds after which an unused connection is given back to the server
+
+PLAN_SECONDS = 30.0  # for which a connection keeps its plans
+PLANNING = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off", "jit": "off"}
+"""How the named queries are planned: once in `PLAN_SECONDS`, for whatever they are asked, by an index, not compiled.
+
+Left to itself, Postgres may plan a claim anew each time, which takes longer than the claim; or keep a plan that it made
+while a table was empty, and read it through from then on. A query that is better planned for what it is asked says so
+in its comment.
+"""
+BY_VALUES = "SET LOCAL plan_cache_mode = auto; SET LOCAL enable_seqscan = on"
+"""For the rest of a transaction, or until `PLANNING_RESET`: as Postgres ships it."""
+PLANNING_RESET = "RESET plan_cache_mode; RESET enable_seqscan"
 
 Record = Any  # asyncpg.Record, which ships no types
 
@@ -63,6 +75,21 @@ def _first_line(error: BaseException) -> str:
     return text.splitlines()[0]
 
 
+class _Session(asyncpg.Connection):  # type: ignore[misc] # asyncpg ships no types
+    """A session with Postgres that knows how long its plans are good for."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._plans_until = 0.0
+
+    async def plan_anew(self) -> None:
+        """Forgets plans that are old: they were made for tables as large as they were then."""
+        now = asyncio.get_running_loop().time()
+        if now >= self._plans_until:
+            self._plans_until = now + PLAN_SECONDS
+            await self.execute("DISCARD PLANS")
+
+
 class Connection:
     """One connection (often inside a transaction) that runs named queries."""
 
@@ -70,25 +97,28 @@ class Connection:
         self.raw = raw
         self._queries = queries
 
-    def _prepare(self, name: str, values: dict[str, object]) -> tuple[str, list[object]]:
-        query: Query = self._queries[name]
-        return query.text, query.arguments(values)
-
     async def rows(self, name: str, /, **values: object) -> list[Record]:
         """All rows of the named query. At most `COMMAND_TIMEOUT` seconds."""
-        text, arguments = self._prepare(name, values)
-        result: list[Record] = await self.raw.fetch(text, *arguments)
-        return result
+        rows: list[Record] = await self._ask(self.raw.fetch, name, values)
+        return rows
 
     async def row(self, name: str, /, **values: object) -> Record | None:
         """The first row of the named query, or None. At most `COMMAND_TIMEOUT` seconds."""
-        text, arguments = self._prepare(name, values)
-        return await self.raw.fetchrow(text, *arguments)
+        return await self._ask(self.raw.fetchrow, name, values)
 
     async def value(self, name: str, /, **values: object) -> Any:
         """The first column of the first row. At most `COMMAND_TIMEOUT` seconds."""
-        text, arguments = self._prepare(name, values)
-        return await self.raw.fetchval(text, *arguments)
+        return await self._ask(self.raw.fetchval, name, values)
+
+    async def _ask(self, ask: Callable[..., Awaitable[Any]], name: str, values: dict[str, object]) -> Any:
+        query = self._queries[name]
+        if not query.by_values:
+            return await ask(query.text, *query.arguments(values))
+        async with self.raw.transaction():
+            await self.raw.execute(BY_VALUES)
+            found = await ask(query.text, *query.arguments(values))
+            await self.raw.execute(PLANNING_RESET)
+        return found
 
 
 class Database:
@@ -104,6 +134,7 @@ class Database:
         self._size = pool_size
         self._name = name
         self._pool: asyncpg.Pool | None = None
+        self._pooled = False
         self._opening = asyncio.Lock()
         self._log = structlog.get_logger("store")
 
@@ -115,7 +146,7 @@ class Database:
         return self._pool
 
     async def _open(self) -> asyncpg.Pool:
-        pooled = await self._behind_a_pooler()
+        self._pooled = pooled = await self._behind_a_pooler()
         if pooled:
             self._log.info("a connection pooler is in between: statements are not kept prepared")
         return await asyncpg.create_pool(
@@ -126,8 +157,9 @@ class Database:
             command_timeout=COMMAND_TIMEOUT,
             max_inactive_connection_lifetime=IDLE_LIFETIME,
             statement_cache_size=0 if pooled else 200,
-            server_settings={"application_name": self._name},
+            server_settings={"application_name": self._name} | ({} if pooled else PLANNING),
             reset=_nothing_to_reset,
+            connection_class=_Session,
         )
 
     async def _behind_a_pooler(self) -> bool:
@@ -146,6 +178,8 @@ class Database:
             pool = await self._opened()
             async with pool.acquire(timeout=ACQUIRE_TIMEOUT + CONNECT_TIMEOUT) as raw:
                 try:
+                    if not self._pooled:
+                        await raw.plan_anew()
                     yield Connection(raw, self.queries)
                 except asyncpg.ReadOnlySQLTransactionError:
                     # a fail-over has made this server a standby: leave it for the new primary

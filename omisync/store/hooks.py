@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import asyncpg
 
-from omisync.store.database import Connection, Database
+from omisync.store.database import BY_VALUES, PLANNING_RESET, Connection, Database
 
 FIRST_RETRY = 1.0  # seconds
 LAST_RETRY = 60.0  # seconds between two tries, at the most
@@ -93,10 +93,12 @@ class Hooks:
             async with connection.raw.transaction():
                 await connection.raw.execute(
                     f"SET LOCAL statement_timeout = {int(self._timeout * 1000)};"
-                    f" SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}"
+                    f" SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}; {BY_VALUES}"  # the hook's queries are not ours
                 )
                 await connection.raw.execute(self._call, event, timeout=self._timeout + ANSWER_MARGIN)
-                await connection.raw.execute("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0")
+                await connection.raw.execute(
+                    f"SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; {PLANNING_RESET}"
+                )
         except asyncpg.PostgresConnectionError:
             raise
         except (asyncpg.PostgresError, TimeoutError) as error:

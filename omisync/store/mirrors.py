@@ -8,7 +8,7 @@ from typing import Literal
 
 import asyncpg
 
-from omisync.store.database import Database
+from omisync.store.database import BY_VALUES, Database
 from omisync.store.errors import StoreMisused
 
 MirrorName = Literal["shops", "pickups", "catalogue", "products", "locations"]
@@ -172,6 +172,7 @@ class ProductSource:
         """
         async with self._database.transaction() as connection:
             try:
+                await connection.raw.execute(BY_VALUES)  # the function's queries are not ours
                 body: str | None = await connection.raw.fetchval(self._call, sku, timeout=PRODUCT_TIMEOUT)
             except (asyncpg.PostgresError, TimeoutError) as error:
                 why = str(error).partition("\n")[0] or f"no answer in {PRODUCT_TIMEOUT:g} s"

@@ -31,13 +31,22 @@ def in_schema(text: str, schema: str) -> str:
     return _SCHEMA.sub(f'"{schema}"', text)
 
 
+BY_VALUES = "plan: by values"
+"""Begins a line of a statement's comment: it may read through a table, and is planned anew for what is asked."""
+
+
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One named statement, ready for asyncpg."""
+    """One named statement, ready for asyncpg.
+
+    Attributes:
+        by_values: whether it is planned for the values of each call; see `BY_VALUES`.
+    """
 
     name: str
     text: str
     parameters: tuple[str, ...]
+    by_values: bool
 
     def arguments(self, values: Mapping[str, object]) -> list[object]:
         """The values in the order of the statement's numbered parameters."""
@@ -54,8 +63,9 @@ def _read(folder: Path, schema: str) -> Mapping[str, Query]:
         for name in loaded.available_queries:
             if name.endswith("_cursor"):
                 continue  # aiosql's twin of every select
-            text = getattr(loaded, name).sql
-            queries[f"{file.stem}.{name}"] = Query(name, text, tuple(adapter.var_sorted[name]))
+            query = getattr(loaded, name)
+            by_values = any(line.strip().startswith(BY_VALUES) for line in (query.__doc__ or "").splitlines())
+            queries[f"{file.stem}.{name}"] = Query(name, query.sql, tuple(adapter.var_sorted[name]), by_values)
     return queries
 
 

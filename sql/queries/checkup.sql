@@ -23,6 +23,7 @@ SELECT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = 'omisync.outbox'::regclass
 SELECT has_function_privilege(to_regprocedure(:signature::text), 'EXECUTE');
 
 -- name: pending_adds(after, most)
+-- plan: by values
 -- What waits to be sent, for `omisync validate --pending`.
 SELECT id, payload::text AS payload FROM omisync.outbox
 WHERE kind = 'order.add' AND state = 'pending' AND id > :after ORDER BY id LIMIT :most;

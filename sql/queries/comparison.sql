@@ -1,6 +1,7 @@
 -- Our orders, to be held against Omisell's; only read.
 
 -- name: changed_since(begin, shop_id, fresh, after, most)
+-- plan: by values
 -- The shop's orders that changed since then, a page at a time. What we have only just heard of need not be listed yet.
 SELECT order_number, omisell_order_number, status_id FROM omisync.orders
 WHERE order_number > :after::text AND omisell_updated_at >= to_timestamp(:begin::bigint)

@@ -135,6 +135,7 @@ SELECT EXISTS (SELECT FROM omisync.replicas WHERE seen_at > now() - interval '15
     ) <= now(), false);
 
 -- name: up_to_date(window_from)
+-- plan: by values
 -- Orders changed since then of which nothing is left to fetch.
 SELECT count(*) FROM omisync.orders
 WHERE omisell_updated_at >= to_timestamp(:window_from::bigint) AND detail IS NOT NULL AND detail_updated_at >= omisell_updated_at;

@@ -274,6 +274,7 @@ FROM judged AS j LEFT JOIN told AS t USING (omisell_order_number)
 WHERE j.verdict <> 'same';
 
 -- name: open_windows(width)
+-- plan: by values
 -- When (Omisell's clock, Unix seconds) the orders that may still move last did, in windows of width seconds, the latest
 -- first, with how many orders each.
 SELECT w.begin, count(*) AS orders
@@ -283,12 +284,14 @@ WHERE NOT k.is_final AND k.omisell_order_number IS NOT NULL AND k.omisell_update
 GROUP BY w.begin ORDER BY w.begin DESC;
 
 -- name: open_after(after, most)
+-- plan: by values
 -- The orders that may still move, in the order of their numbers, a page at a time.
 SELECT order_number, omisell_order_number FROM omisync.orders
 WHERE NOT is_final AND omisell_order_number IS NOT NULL AND order_number > :after::text
 ORDER BY order_number LIMIT :most;
 
 -- name: owe(most)
+-- plan: by values
 -- Asks for the details that are behind what is known, where no fetch waits: those that were given up, for example.
 INSERT INTO omisync.refreshes AS f (omisell_order_number, order_number, source, priority, wanted_at)
 SELECT k.omisell_order_number, k.order_number, 'sweep', 2, k.omisell_updated_at FROM omisync.orders AS k

@@ -118,7 +118,9 @@ SELECT c.id, c.kind, c.order_number, c.payload::text AS payload, c.attempts, c.e
        extract(epoch FROM c.created_at)::bigint AS created_time,
        extract(epoch FROM c.available_at)::float8 AS due_since,
        k.omisell_order_number, k.status_id
-FROM claimed AS c LEFT JOIN omisync.orders AS k USING (order_number)
+FROM claimed AS c LEFT JOIN LATERAL (
+    SELECT o.omisell_order_number, o.status_id FROM omisync.orders AS o WHERE o.order_number = c.order_number OFFSET 0
+) AS k ON true
 ORDER BY c.available_at, c.id;
 
 -- name: renew(lease_tokens, lease_seconds)
@@ -179,7 +181,9 @@ WITH r AS (
     INSERT INTO omisync.findings (kind, order_number, subject, data)
     SELECT 'second_at_omisell', e.order_number, e.omisell_order_number,
            jsonb_build_object('kept', k.omisell_order_number, 'other', e.omisell_order_number)
-    FROM ended AS e JOIN omisync.orders AS k USING (order_number)
+    FROM ended AS e CROSS JOIN LATERAL (
+        SELECT o.omisell_order_number FROM omisync.orders AS o WHERE o.order_number = e.order_number OFFSET 0
+    ) AS k
     WHERE e.outcome IN ('added', 'adopted') AND k.omisell_order_number <> e.omisell_order_number
     UNION
     SELECT 'second_at_omisell', e.order_number, other, jsonb_build_object('kept', e.omisell_order_number, 'other', other)
@@ -197,6 +201,7 @@ SELECT e.id, t.id AS event_id FROM ended AS e LEFT JOIN told AS t ON t.order_num
 
 
 -- name: purge(keep_seconds, most)
+-- plan: by values
 -- Removes finished rows that are old enough, oldest first, a small batch at a time.
 DELETE FROM omisync.outbox WHERE id IN (
     SELECT id FROM omisync.outbox

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Final
 
 import asyncpg
 import pytest
@@ -78,6 +79,53 @@ async def test_behind_a_pooler_no_statement_is_kept_prepared(
     async with database.connection() as connection:
         await connection.value("checkup.clock")
         assert await connection.raw.fetchval("SELECT count(*) FROM pg_prepared_statements WHERE NOT from_sql") == 0
+
+
+PLANS: Final = "SELECT generic_plans FROM pg_prepared_statements WHERE statement = $1"
+SETTINGS: Final = "SELECT current_setting('plan_cache_mode'), current_setting('enable_seqscan')"
+
+
+async def test_a_named_query_is_planned_once_and_by_an_index(database: Database) -> None:
+    async with database.connection() as connection:
+        for _ in range(3):
+            await connection.value("outbox.is_due", kind="order.add")
+        query = database.queries["outbox.is_due"]
+        assert await connection.raw.fetchval(PLANS, query.text) == 3
+        assert tuple(await connection.raw.fetchrow(SETTINGS)) == ("force_generic_plan", "off")
+
+
+async def test_a_query_that_wants_it_is_planned_for_its_values_alone(database: Database) -> None:
+    async with database.connection() as connection:
+        for _ in range(3):
+            await connection.rows("operator.outbox_list", state="failed", order_number=None, most=5)
+        query = database.queries["operator.outbox_list"]
+        assert await connection.raw.fetchval(PLANS, query.text) == 0
+        assert tuple(await connection.raw.fetchrow(SETTINGS)) == ("force_generic_plan", "off")
+
+
+async def test_it_may_fail_and_the_settings_are_as_before(database: Database) -> None:
+    async with database.transaction() as connection:
+        with pytest.raises(asyncpg.DataError):
+            await connection.rows("operator.outbox_list", state="failed", order_number=None, most="five")
+        assert tuple(await connection.raw.fetchrow(SETTINGS)) == ("force_generic_plan", "off")
+
+
+async def test_a_plan_that_is_old_is_made_anew(
+    database: Database, sql: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(module, "PLAN_SECONDS", 0.0)
+    async with database.connection() as connection:
+        connection.raw.add_query_logger(lambda record: said.append(record.query))
+        await connection.value("outbox.is_due", kind="order.add")
+    async with database.connection() as connection:
+        await connection.value("outbox.is_due", kind="order.add")
+    assert said.count("DISCARD PLANS") == 1
+    monkeypatch.setattr(module, "PLAN_SECONDS", 3600.0)
+    for _ in range(2):
+        async with database.connection() as connection:
+            await connection.value("outbox.is_due", kind="order.add")
+    assert said.count("DISCARD PLANS") == 2
 
 
 async def test_the_first_users_share_one_pool(database: Database, sql: asyncpg.Connection) -> None:

@@ -132,3 +132,20 @@ async def test_a_server_that_ignores_the_time_out_is_cut_off_and_the_state_appli
     await house.sql.execute("SELECT pg_advisory_unlock(4711)")
     assert (await house.order("SLOW-1"))["status_id"] == 200
     assert await house.sql.fetchval("SELECT error FROM omisync.hook_calls") == "no answer: TimeoutError"
+
+
+async def test_the_hooks_own_queries_are_planned_as_postgres_ships_it(house: Any) -> None:
+    await house.sql.execute(
+        """
+        CREATE SCHEMA shop;
+        CREATE TABLE shop.seen (planned text, scans text);
+        CREATE FUNCTION shop.changed(event jsonb) RETURNS void LANGUAGE sql AS $$
+            INSERT INTO shop.seen VALUES (current_setting('plan_cache_mode'), current_setting('enable_seqscan'))
+        $$
+        """
+    )
+    await failing_call(house, "A-1")
+    assert tuple(await house.sql.fetchrow("SELECT * FROM shop.seen")) == ("auto", "on")
+    async with house.database.connection() as connection:
+        assert await connection.raw.fetchval("SHOW plan_cache_mode") == "force_generic_plan"
+        assert await connection.raw.fetchval("SHOW enable_seqscan") == "off"

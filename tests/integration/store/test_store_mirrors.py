@@ -161,6 +161,17 @@ async def test_the_merchants_function_makes_the_product(house: Any) -> None:
         await ProductSource(house.database, "shop.nothing").product("TEE-M")
 
 
+async def test_the_functions_own_queries_are_planned_as_postgres_ships_it(house: Any) -> None:
+    await house.sql.execute(
+        """
+        CREATE SCHEMA shop;
+        CREATE FUNCTION shop.product(sku text) RETURNS jsonb LANGUAGE sql AS
+            $$ SELECT jsonb_build_array(current_setting('plan_cache_mode'), current_setting('enable_seqscan')) $$
+        """
+    )
+    assert await ProductSource(house.database, "shop.product").product("TEE-M") == '["auto", "on"]'
+
+
 def test_what_is_no_functions_name_is_refused(house: Any) -> None:
     with pytest.raises(ValueError, match="is not the name of a function"):
         ProductSource(house.database, "shop.product(1); DROP TABLE x")

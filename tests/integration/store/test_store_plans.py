@@ -1,7 +1,7 @@
 """Every named query, explained against large tables: none reads through a table, or through an index, as a whole.
 
-Each is looked at twice: as Postgres plans it for given values, and as it plans it for any values, which is what a
-prepared statement comes to after a few calls.
+Each is looked at as Postgres plans it for given values, which is how it comes through a connection pooler; and as the
+daemon's own connections have it planned, once and for any values.
 """
 
 import datetime as dt
@@ -14,6 +14,7 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
+from omisync.store.database import PLANNING
 from omisync.store.migrations import migrate
 from omisync.store.sql import Queries
 from tests.conftest import administer, with_database
@@ -64,12 +65,17 @@ THROUGHOUT: Final[Mapping[str, str]] = {
 """Queries that may read through a table, and why."""
 
 
+JOINS: Final = frozenset({"Nested Loop", "Hash Join", "Merge Join"})
+
 NAMES: Final = [name for name in QUERIES if name not in THROUGHOUT]
 
 HOT: Final = [name for name in QUERIES if name.partition(".")[0] in {"outbox", "inbox", "refreshes", "orders", "hooks"}]
+POOLED: Final[Mapping[str, str]] = {"plan_cache_mode": "force_custom_plan"}
+OWN: Final = PLANNING
 COMPILED_FROM: Final = 10_000
 """A tenth of jit_above_cost as Postgres ships it, from which on each run is compiled first, which takes a second: so
-that a backlog ten times as large is no reason either."""
+that a backlog ten times as large is no reason either. The daemon's own connections never do; through a pooler they
+are as Postgres ships them."""
 
 
 def values(query: str, parameter: str) -> Any:
@@ -178,17 +184,21 @@ async def large(postgres_dsn: str) -> AsyncIterator[asyncpg.Connection]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
 @pytest.mark.asyncio(loop_scope="module")
-async def test_a_query_reads_no_large_table_as_a_whole(large: asyncpg.Connection, name: str, mode: str) -> None:
-    assert whole_reads(await plan(large, name, mode), await total_indexes(large)) == []
+async def test_a_query_reads_no_large_table_as_a_whole(large: asyncpg.Connection, name: str) -> None:
+    assert whole_reads(await plan(large, name, POOLED), await total_indexes(large)) == []
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if not QUERIES[name].by_values])
+@pytest.mark.asyncio(loop_scope="module")
+async def test_nor_does_it_if_it_is_planned_for_any_values(large: asyncpg.Connection, name: str) -> None:
+    assert whole_reads(await plan(large, name, OWN), await total_indexes(large)) == []
 
 
 @pytest.mark.parametrize("name", HOT)
-@pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
 @pytest.mark.asyncio(loop_scope="module")
-async def test_a_hot_query_is_not_thought_worth_compiling(large: asyncpg.Connection, name: str, mode: str) -> None:
-    assert (await plan(large, name, mode))["Total Cost"] < COMPILED_FROM
+async def test_a_hot_query_is_not_thought_worth_compiling(large: asyncpg.Connection, name: str) -> None:
+    assert (await plan(large, name, POOLED))["Total Cost"] < COMPILED_FROM
 
 
 @pytest.mark.asyncio(loop_scope="module")
@@ -202,44 +212,55 @@ async def test_the_guard_sees_a_table_and_an_index_that_are_read_as_a_whole(larg
     assert whole_reads(json.loads(by_index)[0]["Plan"], indexes) == ["all of inbox_pkey, for a filter"]
 
 
-@pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
+@pytest.mark.parametrize("how", [POOLED, OWN], ids=["pooled", "own"])
 @pytest.mark.asyncio(loop_scope="module")
 async def test_an_ending_is_looked_for_by_its_id_however_few_rows_are_said_to_be_sent(
-    large: asyncpg.Connection, mode: str
+    large: asyncpg.Connection, how: Mapping[str, str]
 ) -> None:
-    nodes = list(all_nodes(await plan(large, "outbox.finish", mode)))
+    nodes = list(all_nodes(await plan(large, "outbox.finish", how)))
     assert {node["Index Name"] for node in nodes if node.get("Alias") == "o" and "Index Name" in node} == {
         "outbox_pkey"
     }
 
 
 @pytest.mark.parametrize("name", ["outbox.claim", "due.anything"])
-@pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
+@pytest.mark.parametrize("how", [POOLED, OWN], ids=["pooled", "own"])
 @pytest.mark.asyncio(loop_scope="module")
-async def test_adds_are_looked_for_from_where_it_is_said_on(large: asyncpg.Connection, name: str, mode: str) -> None:
-    nodes = all_nodes(await plan(large, name, mode))
+async def test_adds_are_looked_for_from_where_it_is_said_on(
+    large: asyncpg.Connection, name: str, how: Mapping[str, str]
+) -> None:
+    nodes = all_nodes(await plan(large, name, how))
     where = [node["Index Cond"] for node in nodes if node.get("Index Name") == "outbox_due"]
     assert any("available_at >= COALESCE(" in each or "available_at >= '" in each for each in where), where
 
 
 @pytest.mark.asyncio(loop_scope="module")
 async def test_the_depths_are_counted_without_the_archive(large: asyncpg.Connection) -> None:
-    found = whole_reads(await plan(large, "operator.depths", "force_generic_plan"), await total_indexes(large))
+    found = whole_reads(await plan(large, "operator.depths", {}), await total_indexes(large))
     assert set(found) <= {"Seq Scan of refreshes"}
 
 
-def test_a_query_that_is_excused_is_there() -> None:
-    assert set(THROUGHOUT) <= set(QUERIES)
+def test_a_query_that_may_read_through_a_table_is_planned_for_its_values() -> None:
+    assert {name for name in THROUGHOUT if not QUERIES[name].by_values} == set()
 
 
-async def plan(connection: asyncpg.Connection, name: str, mode: str) -> Mapping[str, Any]:
-    """How Postgres would run the query."""
+async def plan(connection: asyncpg.Connection, name: str, how: Mapping[str, str]) -> Mapping[str, Any]:
+    """How Postgres would run the query, with these settings."""
     query = QUERIES[name]
     async with connection.transaction():
-        await connection.execute(f"SET LOCAL plan_cache_mode = {mode}")
-        statement = await connection.prepare(query.text)
-        arguments = [values(name, parameter) for parameter in query.parameters]
-        found = await statement.explain(*arguments)
+        for setting, value in how.items():
+            await connection.execute(f"SET LOCAL {setting} = {value}")
+        if how is OWN:  # as it is kept, for any values: those are null here
+            statement = await connection.prepare(query.text)
+            nulls = ", ".join("NULL" for _ in query.parameters)
+            found = json.loads(
+                await connection.fetchval(
+                    f"EXPLAIN (FORMAT JSON) EXECUTE {statement.get_name()}" + (f" ({nulls})" if nulls else "")
+                )
+            )
+        else:
+            statement = await connection.prepare(query.text)
+            found = await statement.explain(*(values(name, parameter) for parameter in query.parameters))
     whole: Mapping[str, Any] = found[0]["Plan"]
     return whole
 
@@ -269,6 +290,12 @@ def whole_reads(node: Mapping[str, Any], total: set[str]) -> list[str]:
     index = node.get("Index Name")
     if index in total and "Index Cond" not in node and "Filter" in node:
         found.append(f"all of {index}, for a filter")
+    if node["Node Type"] in JOINS:
+        found += [
+            f"all of {child['Index Name']}, for a join"
+            for child in node["Plans"]
+            if child.get("Index Name") in total and "Index Cond" not in child
+        ]
     return found + list(_below(node, total))
 
 

@@ -1,6 +1,7 @@
 -- What the operator's page tells of the past; looked at sparingly.
 
 -- name: orders_by_the_hour(hours)
+-- plan: by values
 -- Orders that went out, and rows that failed, in each of the last hours by the clock; the first hour is the oldest.
 SELECT h.hour, count(e.id) FILTER (WHERE e.kind <> 'failed') AS sent, count(e.id) FILTER (WHERE e.kind = 'failed') AS failed
 FROM generate_series(date_trunc('hour', now(), 'UTC') - make_interval(hours => :hours::integer - 1), now(), interval '1 hour') AS h (hour)
@@ -11,11 +12,13 @@ LEFT JOIN (
 GROUP BY h.hour ORDER BY h.hour;
 
 -- name: pushes_by_the_hour(hours)
+-- plan: by values
 SELECT date_trunc('hour', received_at, 'UTC') AS hour, count(*) AS pushes FROM omisync.inbox
 WHERE received_at >= date_trunc('hour', now(), 'UTC') - make_interval(hours => :hours::integer - 1)
 GROUP BY 1;
 
 -- name: repairs(hours, most)
+-- plan: by values
 -- What sweeps made good lately: changes of orders that no push had told of. The newest first.
 SELECT order_number, kind, old_status_id, new_status_id, occurred_at, recorded_at FROM omisync.order_events
 WHERE source = 'sweep' AND recorded_at >= now() - make_interval(hours => :hours::integer)

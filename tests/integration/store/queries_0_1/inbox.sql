@@ -16,6 +16,7 @@ ON CONFLICT (dedup_key) DO NOTHING
 RETURNING dedup_key;
 
 -- name: route(most, shop_id, owed_delay, firsts, omisell_now, settled)
+-- plan: by values
 -- Judges new pushes and asks for the fetches they call for, one an order:
 --   ignored  another shop's order
 --   unhandled  names no order of Omisell's
@@ -95,6 +96,7 @@ WITH batch AS (
 SELECT state, event, count(*) AS pushes FROM marked GROUP BY state, event;
 
 -- name: purge(keep_seconds, most)
+-- plan: by values
 -- Removes pushes that are handled and old; Omisell repeats a push for less than three hours.
 DELETE FROM omisync.inbox WHERE id IN (
     SELECT id FROM omisync.inbox

@@ -1,6 +1,7 @@
 -- What an operator sees and mends.
 
 -- name: depths()
+-- plan: by values
 -- Rows of the hot states; the archive is not counted, it may be large.
 SELECT
     (SELECT count(*) FROM omisync.outbox WHERE state = 'pending') AS pending,
@@ -44,6 +45,7 @@ GROUP BY authorization_form ORDER BY pushes DESC;
 SELECT kind, order_number, subject, data::text AS data, found_at FROM omisync.findings ORDER BY id DESC LIMIT :most;
 
 -- name: outbox_list(state, order_number, most)
+-- plan: by values
 SELECT id, kind, order_number, state, outcome, attempts, available_at, error, created_at, finished_at, NULL::text AS payload
 FROM omisync.outbox
 WHERE (:state::text IS NULL OR state = :state::text) AND (:order_number::text IS NULL OR order_number = :order_number::text)
@@ -65,6 +67,7 @@ WHERE o.id = ANY(:ids::bigint[]) OR (:all_failed::boolean AND o.state = 'failed'
 ORDER BY o.id FOR UPDATE OF o;
 
 -- name: retry(ids)
+-- plan: by values
 -- An add is looked for before it is sent: what was believed absent may have come to light since it failed.
 UPDATE omisync.outbox SET state = 'pending', attempts = 0, available_at = now(), finished_at = NULL,
     maybe_sent_at = CASE WHEN kind = 'order.add' THEN created_at ELSE maybe_sent_at END,
@@ -93,6 +96,7 @@ RETURNING kind;
 DELETE FROM omisync.pauses WHERE :kind::text IS NULL OR kind = :kind::text RETURNING kind;
 
 -- name: orders_list(status_id, open_only, most)
+-- plan: by values
 SELECT order_number, omisell_order_number, status_id, status_name, is_final, omisell_updated_at, synced_at, tracking_numbers, forgotten_at
 FROM omisync.orders
 WHERE (:status_id::bigint IS NULL OR status_id = :status_id::bigint) AND (NOT :open_only::boolean OR NOT is_final)
