@@ -104,6 +104,13 @@ class Budget:
         """
         return Call(self, cls, ahead=ahead)
 
+    def available(self, cls: CallClass) -> int:
+        """How many calls of this class could start now, kept for it as `wait_available` does; 0 for none."""
+        free = self._free(cls)
+        if free:
+            self._promise(cls, free)
+        return free
+
     async def wait_available(self, cls: CallClass) -> int:
         """Wait until a call of this class could start, and return how many could, at once or within `PROMISE`.
 
@@ -114,8 +121,7 @@ class Budget:
         place before this one's work is at hand, or, where all its calls are in flight, before one of them is over.
         Whoever has no more work than this says so by `brings`.
         """
-        if free := self._free(cls):
-            self._promise(cls, free)
+        if free := self.available(cls):
             return free
         watcher: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._watchers[cls].add(watcher)

@@ -73,6 +73,14 @@ class BudgetView(Protocol):
         ...
 
 
+class BudgetNow(BudgetView, Protocol):
+    """The budget, asked without a wait."""
+
+    def available(self, cls: CallClass) -> int:
+        """How many calls of the class could start now; 0 for none."""
+        ...
+
+
 class LagRecord(Protocol):
     """What is known of the list's lag, shared by all replicas."""
 

@@ -18,7 +18,7 @@ from omisync.sync.flight import RENEW_EVERY, Flight, Held, LeaseLost
 from omisync.sync.front import Front
 from omisync.sync.listing import Incomplete
 from omisync.sync.loop import Wake, forever, unless_set
-from omisync.sync.ports import Around, BudgetView, Counters, untraced
+from omisync.sync.ports import Around, BudgetNow, Counters, untraced
 
 AUTH_RETRY = 15.0  # seconds until rows are tried again when no token can be had
 PUT_OFF_RETRY = 5.0  # seconds, when the list would not hold still, or no token is to be had without the database
@@ -41,7 +41,7 @@ class Sender:
         adder: Adder,
         canceller: Canceller,
         breaker: Breaker,
-        budget: BudgetView,
+        budget: BudgetNow,
         counters: Counters,
         *,
         concurrency: int,
@@ -79,8 +79,8 @@ class Sender:
 
     def notified(self) -> None:
         """The shop has written rows: adds, nearly always."""
+        self.adds_due()  # first: what comes after it would hold its claim up
         self.wake("order.cancel")
-        self.adds_due()
 
     async def run(self, grace: float) -> None:
         """Works until `stop`; then waits for calls in flight at most `grace` seconds and gives leases back."""
@@ -118,7 +118,7 @@ class Sender:
         if not self._has_more[kind] and not await self._outbox.is_due(kind):
             return False  # no place in the budget is kept waiting for nothing
         self._has_more[kind] = False
-        room = await unless_set(self._stopping, self._room(cls))
+        room = self._room_now(cls) or await unless_set(self._stopping, self._room(cls))
         if room is None:
             return False
         most = min(self._free(kind), room)  # places have become free meanwhile
@@ -156,6 +156,9 @@ class Sender:
         freed = self._freed[kind]
         freed.clear()
         await unless_set(self._stopping, freed.wait())
+
+    def _room_now(self, cls: CallClass) -> int:
+        return 0 if self._breaker.is_open else self._budget.available(cls)
 
     async def _room(self, cls: CallClass) -> int:
         await self._breaker.passable()

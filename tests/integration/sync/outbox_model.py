@@ -134,6 +134,9 @@ class Uncounted:
     def sweep_repair(self, kind: str) -> None:
         return
 
+    def available(self, cls: Any) -> int:
+        return 1
+
     async def wait_available(self, cls: Any) -> int:
         return 1
 

@@ -64,6 +64,11 @@ class Idle:
     async def passable(self) -> None:
         return
 
+    is_open = False
+
+    def available(self, cls: CallClass) -> int:
+        return 4
+
     async def wait_available(self, cls: CallClass) -> int:
         return 4
 

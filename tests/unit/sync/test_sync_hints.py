@@ -61,3 +61,16 @@ async def test_only_adds_that_are_known_to_be_due_are_claimed_without_a_look(
     assert house.asked == ["is order.add due"]  # what was told once is not believed twice
     sender.stop()
     await asyncio.wait_for(running, 5)
+
+
+async def test_of_what_is_notified_the_adds_come_first() -> None:
+    house: Any = Empty()
+    sender = Sender(house, house, house, house, house, house, concurrency=3, interval=60.0)
+    running = asyncio.create_task(sender.run(1.0))
+    await rest()
+    house.asked.clear()
+    sender.notified()
+    await rest()
+    assert house.asked[0] == "claim order.add"
+    sender.stop()
+    await asyncio.wait_for(running, 5)

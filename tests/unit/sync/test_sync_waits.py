@@ -26,6 +26,11 @@ class Spent:
     async def is_due(self, kind: str) -> bool:
         return True
 
+    is_open = False
+
+    def available(self, cls: CallClass) -> int:
+        return 0
+
     async def wait_available(self, cls: CallClass) -> int:
         self.asked.set()
         return await asyncio.Future()
