@@ -1,4 +1,4 @@
-"""The outbox drained to the stub, beside pgqueuer, procrastinate, the client alone and the database alone."""
+"""The outbox drained to the stub, beside pgqueuer, procrastinate, and the parts of it alone."""
 
 import asyncio
 import contextlib
@@ -38,6 +38,8 @@ DIFFERENCES: Final = (
     strategies, waking by NOTIFY, an event a change of state by trigger; a finished job stays, as here. It takes one job
     a query. A job cut off is found as stalled only by a task that the user writes.""",
     "the client alone keeps nothing: after a crash nobody knows what was sent.",
+    """both, and nothing else: omisync's claims and endings with the aiohttp client in between, without a budget,
+    checks, time limits, retries, logs and metrics: the most that a sender on these two can do on this machine.""",
 )
 
 
@@ -106,6 +108,9 @@ async def _contenders(this: Ground, rows: int) -> dict[str, Contender]:
         "the client alone": Contender(dsn, OURS, None, nothing, lambda n: _peer(this, "client_alone", dsn, n)),
         "the database alone": Contender(
             dsn, OURS, REMAINING, ours.fill, lambda n: _peer(this, "database_alone", dsn, n)
+        ),
+        "both, and nothing else": Contender(
+            dsn, OURS, REMAINING, ours.fill, lambda n: _peer(this, "bare_sender", dsn, n)
         ),
     }
     for name in ("pgqueuer", "procrastinate"):

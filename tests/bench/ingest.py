@@ -17,6 +17,7 @@ from tests.bench.processes import Meter
 
 OMISYNC: Final = "omisync"
 INSERT: Final = "aiohttp, an INSERT each"
+BATCHED: Final = "aiohttp, many an INSERT"
 BARE: Final = "aiohttp, no database"
 RATE: Final = "pushes a second"
 P99: Final = "p99 ms"
@@ -38,6 +39,8 @@ NOTES: Final = (
     by the guide's keys, stored with what identifies the change, counted and timed for /metrics; the rest of the daemon
     runs beside it, judges the pushes and fetches details within Omisell's default limit.""",
     "an INSERT each: the secret compared, the body read as JSON, one row with a unique key, asyncpg's pool of ten.",
+    """many an INSERT: the same, but all that came while the last INSERT was under way go into the next; nothing else is
+    done, neither then nor later: the most that a durable receiver on aiohttp and asyncpg can do on this machine.""",
     "no database: the body is read and forgotten; what any receiver on aiohttp could do at most.",
     "each contender is a fresh process with fresh tables in every round; wrk has one thread and the same two cores.",
 )
@@ -70,7 +73,7 @@ async def measure(plan: Plan) -> Finding | None:
                     run = f"{connections}-{this_round}"
                     return await _round(this, dsn, name, plan.seconds, connections, run)
 
-                found[connections] = await alternate(plan.rounds, [OMISYNC, INSERT, BARE], one)
+                found[connections] = await alternate(plan.rounds, [OMISYNC, INSERT, BATCHED, BARE], one)
         return _finding(found, plan, await this.settings())
 
 
@@ -107,7 +110,7 @@ async def _start(this: Ground, dsn: str, name: str) -> tuple[Worker, str]:
         replica = this.configure(dsn)
         return await this.daemon(replica), replica.webhook
     port = free_port()
-    database = [dsn] if name == INSERT else []
+    database = {INSERT: [dsn], BATCHED: [dsn, "batched"]}.get(name, [])
     worker = await this.start(
         sys.executable, "-m", "tests.bench.peers.web_peer", str(port), SECRET, *database, name="web"
     )
