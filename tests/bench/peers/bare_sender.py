@@ -1,7 +1,7 @@
 """A sender with nothing on: omisync's own claims and endings, the aiohttp client in between, and nothing else.
 
-No budget, no checks, no limits of time, no retries, no log, no figures: the most that anything on this client and this
-database can do on the machine.
+Claims are made ahead, endings are written behind: no call waits for either. No budget, no checks, no limits of time, no
+retries, no log, no figures: the most that anything on this client and this database can do on the machine.
 """
 
 import asyncio
@@ -18,19 +18,26 @@ async def main(dsn: str, url: str, in_flight: int) -> None:
     database = Database(dsn)
     outbox = Outbox(database, Hooks(database, None, 5.0))
     caller = Caller(url, in_flight)
+    claimed: asyncio.Queue[Claim | None] = asyncio.Queue(in_flight)
+    endings: set[asyncio.Future[bool]] = set()
 
-    async def send(claim: Claim) -> bool:
-        number = await caller.add(claim.payload or "{}")
-        return await outbox.finish(dataclasses.replace(ending(claim), omisell_order_number=number))
+    async def claim() -> None:
+        while claims := await outbox.claim("order.add", in_flight):
+            for one in claims:
+                await claimed.put(one)
+        for _ in range(in_flight):
+            await claimed.put(None)
 
-    hands: set[asyncio.Task[bool]] = set()
-    while True:
-        if len(hands) < in_flight:
-            claims = await outbox.claim("order.add", in_flight - len(hands))
-            if not claims and not hands:
-                break
-            hands |= {asyncio.create_task(send(claim)) for claim in claims}
-        _, hands = await asyncio.wait(hands, return_when=asyncio.FIRST_COMPLETED)
+    async def send() -> None:
+        while (one := await claimed.get()) is not None:
+            number = await caller.add(one.payload or "{}")
+            done = dataclasses.replace(ending(one), omisell_order_number=number)
+            written = asyncio.ensure_future(outbox.finish(done))
+            endings.add(written)
+            written.add_done_callback(endings.discard)
+
+    await asyncio.gather(claim(), *(send() for _ in range(in_flight)))
+    await asyncio.gather(*endings)
     await caller.close()
     await database.close()
 
