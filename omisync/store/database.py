@@ -80,7 +80,7 @@ class _Session(asyncpg.Connection):  # type: ignore[misc] # asyncpg ships no typ
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._plans_until = 0.0
+        self._plans_until = asyncio.get_running_loop().time() + PLAN_SECONDS
 
     async def plan_anew(self) -> None:
         """Forgets plans that are old: they were made for tables as large as they were then."""
@@ -163,8 +163,14 @@ class Database:
         )
 
     async def _behind_a_pooler(self) -> bool:
-        # A pooler such as PgBouncer hands out a process id of its own at connecting, not the server's.
-        raw = await asyncpg.connect(self.dsn, timeout=CONNECT_TIMEOUT, statement_cache_size=0)
+        # A pooler such as PgBouncer hands out a process id of its own at connecting, not the server's; or takes no
+        # settings, where every Postgres takes these.
+        try:
+            raw = await asyncpg.connect(
+                self.dsn, timeout=CONNECT_TIMEOUT, statement_cache_size=0, server_settings=PLANNING
+            )
+        except asyncpg.ProtocolViolationError:
+            return True
         try:
             pid = await raw.fetchval("SELECT pg_backend_pid()", timeout=CONNECT_TIMEOUT)
             return bool(pid != raw.get_server_pid())
