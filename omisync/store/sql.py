@@ -31,7 +31,7 @@ def in_schema(text: str, schema: str) -> str:
     return _SCHEMA.sub(f'"{schema}"', text)
 
 
-BY_VALUES = "plan: by values"
+PLANNED_BY_VALUES = "plan: by values"
 """Begins a line of a statement's comment: it may read through a table, and is planned anew for what is asked."""
 
 
@@ -40,7 +40,7 @@ class Query:
     """One named statement, ready for asyncpg.
 
     Attributes:
-        by_values: whether it is planned for the values of each call; see `BY_VALUES`.
+        by_values: whether it is planned for the values of each call; see `PLANNED_BY_VALUES`.
     """
 
     name: str
@@ -64,7 +64,7 @@ def _read(folder: Path, schema: str) -> Mapping[str, Query]:
             if name.endswith("_cursor"):
                 continue  # aiosql's twin of every select
             query = getattr(loaded, name)
-            by_values = any(line.strip().startswith(BY_VALUES) for line in (query.__doc__ or "").splitlines())
+            by_values = any(line.strip().startswith(PLANNED_BY_VALUES) for line in (query.__doc__ or "").splitlines())
             queries[f"{file.stem}.{name}"] = Query(name, query.sql, tuple(adapter.var_sorted[name]), by_values)
     return queries
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Final
+from typing import Any, Final
 
 import asyncpg
 import pytest
@@ -78,6 +78,23 @@ async def test_behind_a_pooler_no_statement_is_kept_prepared(
     await database.value("checkup.clock")
     async with database.connection() as connection:
         await connection.value("checkup.clock")
+        assert await connection.raw.fetchval("SELECT count(*) FROM pg_prepared_statements WHERE NOT from_sql") == 0
+
+
+async def test_a_pooler_that_takes_no_settings_is_noticed_as_well(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect = asyncpg.connect
+
+    async def refusing(*where: Any, **options: Any) -> Any:
+        if "plan_cache_mode" in options.get("server_settings", {}):
+            raise asyncpg.ProtocolViolationError("unsupported startup parameter: plan_cache_mode")
+        return await connect(*where, **options)
+
+    monkeypatch.setattr(asyncpg, "connect", refusing)
+    async with database.connection() as connection:
+        await connection.value("checkup.clock")
+        assert tuple(await connection.raw.fetchrow(SETTINGS)) == ("auto", "on")
         assert await connection.raw.fetchval("SELECT count(*) FROM pg_prepared_statements WHERE NOT from_sql") == 0
 
 

@@ -424,3 +424,16 @@ def test_how_many_may_come_counts_the_places_of_the_next_moment(virtually: Any, 
             assert await w.budgets[0].wait_available(ADD) == told
 
     virtually(experiment)
+
+
+def test_what_is_free_is_told_without_a_wait_and_kept(virtually: Any, world: Any) -> None:
+    async def experiment() -> None:
+        w = world(shared=False, size=3.0, leak_per_minute=60.0)
+        budget = w.budgets[0]
+        await w.call(budget, SWEEP)  # the bucket is known now
+        assert budget.available(ADD) == 1
+        assert budget.available(SWEEP) == 0  # it is kept for the add
+        budget.brings(ADD, 0)
+        assert budget.available(SWEEP) == 1
+
+    virtually(experiment)

@@ -74,3 +74,21 @@ async def test_of_what_is_notified_the_adds_come_first() -> None:
     assert house.asked[0] == "claim order.add"
     sender.stop()
     await asyncio.wait_for(running, 5)
+
+
+async def test_while_omisell_is_away_nothing_is_claimed_although_the_budget_has_room() -> None:
+    class Away(Empty):
+        is_open = True
+
+        async def passable(self) -> None:
+            await asyncio.Future()
+
+    house: Any = Away()
+    sender = Sender(house, house, house, house, house, house, concurrency=3, interval=60.0)
+    running = asyncio.create_task(sender.run(1.0))
+    await rest()
+    sender.notified()
+    await rest()
+    assert "claim order.add" not in house.asked
+    sender.stop()
+    await asyncio.wait_for(running, 5)
